@@ -1,0 +1,205 @@
+"""The one settings dict, ``CREDFIREWALL``: every key typed, defaulted and read lazily.
+
+``conf.HIBP_DEADLINE`` reads the live value each time, so ``override_settings`` just works. The
+checks in ``checks.py`` walk ``SETTINGS`` to find unknown keys and wrong values; reading never
+validates, so that a broken project can still run ``check``.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar, overload
+
+from django.conf import settings
+
+T = TypeVar("T")
+Problem = str | None
+"""What is wrong with a value, as the end of a sentence ("must be ..."), or None."""
+
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})?([smhd])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``limit`` events in each window of ``seconds``."""
+
+    limit: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read "60/m" or "5/10m" (units s, m, h, d).
+
+        The grammar is stricter than django-ratelimit's, which reads "5/x" as five a second.
+        Raises ValueError.
+        """
+        match = _RATE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a rate: {text!r}")
+        limit, count, unit = match.groups()
+        return cls(int(limit), int(count or 1) * UNIT_SECONDS[unit])
+
+
+def boolean(value: object) -> Problem:
+    return None if isinstance(value, bool) else "must be True or False"
+
+
+def text(value: object) -> Problem:
+    return None if isinstance(value, str) and value else "must be a non-empty string"
+
+
+def number(low: float, high: float) -> Callable[[object], Problem]:
+    def check(value: object) -> Problem:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and low <= value <= high:  # type: ignore[operator]  # narrowed by is_number
+            return None
+        return f"must be a number from {low:g} to {high:g}"
+
+    return check
+
+
+def integer(low: int, high: int) -> Callable[[object], Problem]:
+    def check(value: object) -> Problem:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return None
+        return f"must be a whole number from {low} to {high}"
+
+    return check
+
+
+def choice(*allowed: str) -> Callable[[object], Problem]:
+    def check(value: object) -> Problem:
+        if isinstance(value, str) and value in allowed:
+            return None
+        return "must be one of " + ", ".join(f'"{name}"' for name in allowed)
+
+    return check
+
+
+def texts(value: object) -> Problem:
+    if isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value):
+        return None
+    return "must be a list of non-empty strings"
+
+
+def optional(check: Callable[[object], Problem]) -> Callable[[object], Problem]:
+    def check_unless_none(value: object) -> Problem:
+        problem = None if value is None else check(value)
+        return problem and f"{problem}, or None"
+
+    return check_unless_none
+
+
+def rates(value: object) -> Problem:
+    if not isinstance(value, Mapping):
+        return 'must be a dict such as {"check": "60/m"}'
+    for name, rate in value.items():
+        if name not in DEFAULT_RATES:
+            return f"has an unknown rate {name!r}; known are {', '.join(DEFAULT_RATES)}"
+        try:
+            Rate.parse(rate)
+        except (TypeError, ValueError):
+            return f'has {name!r} = {rate!r}, which is not a rate such as "60/m" (units s, m, h, d)'
+    return None
+
+
+def keys(value: object) -> Problem:
+    problem = 'must be a list of {"id": ..., "key": ...}'
+    if not isinstance(value, list | tuple):
+        return problem
+    well_formed = all(
+        isinstance(item, Mapping)
+        and set(item) == {"id", "key"}
+        and all(isinstance(part, str | bytes) and part for part in item.values())
+        for item in value
+    )
+    return None if well_formed else problem
+
+
+def key_ring(value: object) -> Problem:
+    return text(value) and texts(value) and "must be a key or a list of keys, newest first"
+
+
+def dotted_paths(value: object) -> Problem:
+    """Accept one list for every endpoint, or a dict of lists by endpoint."""
+    by_endpoint = value.values() if isinstance(value, Mapping) else [value]
+    problems = [texts(paths) for paths in by_endpoint]
+    return next((f"{problem} (dotted paths)" for problem in problems if problem), None)
+
+
+class Setting(Generic[T]):
+    """A key of ``CREDFIREWALL``: its default, and what makes a value wrong."""
+
+    def __init__(self, default: T, problem: Callable[[object], Problem]) -> None:
+        self.default = default
+        self.problem = problem
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        SETTINGS[name] = self
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        value: T = configured().get(self.name, self.default)
+        return value
+
+
+SETTINGS: dict[str, Setting[Any]] = {}
+
+DEFAULT_RATES = {"generate": "60/m", "check": "60/m", "redeem": "10/m", "hibp": "6000/m"}
+
+
+def configured() -> Mapping[str, Any]:
+    """Return the host's dict, or an empty one when there is none or it is not a dict."""
+    value = getattr(settings, "CREDFIREWALL", None)
+    return value if isinstance(value, Mapping) else {}
+
+
+class Conf:
+    """Typed access to each key. docs/settings.md says what each one does."""
+
+    SOURCES = Setting[Sequence[str]](("blocklist", "bundled", "hibp"), texts)
+    HIBP_URL = Setting("https://api.pwnedpasswords.com/range/", text)
+    HIBP_DEADLINE = Setting(2.0, number(0.05, 30))
+    HIBP_PADDING = Setting(True, boolean)
+    CACHE = Setting("default", text)
+    CACHE_TTL = Setting(86_400, integer(0, 31_536_000))
+    CACHE_STALE = Setting(604_800, integer(0, 31_536_000))
+    MIN_COUNT = Setting(1, integer(1, 1_000_000_000))
+    ON_UNKNOWN = Setting("allow", choice("allow", "reject"))
+    PROFILE = Setting("nist", choice("nist", "pci", "asvs"))
+    MFA_ASSERTED = Setting(False, boolean)
+    SINGLE_PROCESS = Setting(False, boolean)
+    CORPUS_PATH = Setting[str | None](None, optional(text))
+    CONTEXT_WORDS = Setting[Sequence[str]]((), texts)
+    LOGIN_MODE = Setting("off", choice("off", "observe", "warn", "require_change", "block"))
+    DELIVERY_KEYS = Setting[Sequence[Mapping[str, str]] | None](None, optional(keys))
+    DELIVERY_KEY_PROVIDER = Setting[str | None](None, optional(text))
+    DELIVERY_TTL = Setting(600, integer(60, 31_536_000))
+    DELIVERY_MAX_TTL = Setting(3600, integer(60, 31_536_000))
+    DELIVERY_BASE_URL = Setting[str | None](None, optional(text))
+    DELIVERY_MAX_ATTEMPTS = Setting(5, integer(1, 100))
+    RATES = Setting[Mapping[str, str]]({}, rates)
+    TRUSTED_PROXIES = Setting(0, integer(0, 16))
+    REQUIRE_HTTPS = Setting[bool | None](None, optional(boolean))
+    AUDIT_KEY = Setting[str | Sequence[str] | None](None, optional(key_ring))
+    AUDIT_IP = Setting("truncated", choice("truncated", "full", "hashed", "none"))
+    AUDIT_RETENTION_DAYS = Setting(365, integer(1, 36_500))
+    AUDIT_ON_FAILURE = Setting("log", choice("log", "raise"))
+    API_AUTHENTICATION = Setting[Sequence[str] | None](None, optional(dotted_paths))
+    API_PERMISSIONS = Setting[Sequence[str] | Mapping[str, Sequence[str]] | None](
+        None, optional(dotted_paths)
+    )
+
+    def rate(self, name: str) -> Rate:
+        """Return the rate of ``name``; keys that RATES leaves out keep their default."""
+        return Rate.parse(self.RATES.get(name, DEFAULT_RATES[name]))
+
+
+conf = Conf()
