@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+"""The one way in: set-up and tasks. Standard library only.
+
+    python3 dev.py demo [--port 8000]      serve the demo site, with accounts to sign in with
+    python3 dev.py test [pytest options]   all tests on SQLite, then on PostgreSQL the database ones
+    python3 dev.py lint                    format, rules, types, imports, migrations, deployment
+    python3 dev.py bench [names]           the benchmarks, or those named
+    python3 dev.py build [--outdir DIR]    the wheel and the source archive, into dist/
+    python3 dev.py lock [--upgrade]        write requirements.txt anew from pyproject.toml
+
+The first run makes .venv and installs the hashed lock, later runs find them there. `--venv DIR`
+ahead of the command, or CREDFIREWALL_VENV in the environment, chooses another place.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036  this very line tells people with an older Python
+    sys.exit("dev.py needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ".")
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = ROOT / "requirements.txt"
+STAMP = "credfirewall.json"
+GROUPS = ("test", "lint", "bench", "build", "lock")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# What pip needs to reach an index; any other PIP_ variable could send packages elsewhere.
+PIP_KEPT = frozenset(
+    "PIP_" + name
+    for name in (
+        *("CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL"),
+        *("FIND_LINKS", "INDEX_URL", "NO_INDEX", "PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST"),
+    )
+)
+TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJANGO_", "CONDA_")
+
+
+class Problem(Exception):
+    """Something the person at the keyboard can act on: shown without a traceback."""
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"==> {text}", flush=True)
+
+
+def clean(environ: Mapping[str, str], **more: str) -> dict[str, str]:
+    """The environment for what we start, without what would bend Python, pip, pytest or Django."""
+    kept = {k: v for k, v in environ.items() if not k.startswith(TRAPS) or k in PIP_KEPT}
+    # The last two also overrule a pip.conf.
+    fixed = {"PYTHONUNBUFFERED": "1", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return kept | fixed | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"} | more
+
+
+def run(*command: str | Path, **environment: str) -> int:
+    """Run in the checkout; output goes straight to the terminal."""
+    with subprocess.Popen(command, cwd=ROOT, env=clean(os.environ, **environment)) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            # Ctrl-C reaches the child too, and it has servers to stop: a kill would come too soon.
+            for stop in (lambda: None, process.terminate, process.kill):
+                stop()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
+                    break
+            raise
+
+
+def quietly(*command: str | Path) -> tuple[bool, str]:
+    """Run, keeping the output for the case of failure."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=clean(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        return False, str(error)
+    return done.returncode == 0, done.stdout.strip()
+
+
+# The virtual environment
+
+
+def python_of(venv: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def maker(venv: Path) -> str:
+    """Which Python an environment at this place is made by."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"{sys.implementation.name} {version} {platform.machine()} {venv}"
+
+
+def fingerprint(lock: bytes) -> str:
+    """What is installed from this lock."""
+    return hashlib.sha256(lock).hexdigest()
+
+
+def stamped(venv: Path) -> dict[str, str]:
+    """What the last run left in the environment; empty when it did not finish."""
+    try:
+        found = json.loads((venv / STAMP).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def apt_install(*packages: str) -> bool:
+    """Install Debian packages where that is ours to do."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    say(f"Installing {', '.join(packages)} with apt-get")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ("apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages)
+    run("apt-get", "update", "-qq", **quiet)
+    return run(*install, **quiet) == 0
+
+
+def make(venv: Path) -> None:
+    """Make the environment, without pip in it where this Python was shipped without ensurepip."""
+    ours = venv == ROOT / ".venv" or (venv / "pyvenv.cfg").exists()
+    if not ours and venv.exists() and (not venv.is_dir() or any(venv.iterdir())):
+        raise Problem(f"{venv} is not a virtual environment: it is left alone. Choose another.")
+    say(f"Making {venv} with Python {platform.python_version()}")
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    command = (base, "-m", "venv", "--clear", venv)
+    made, output = quietly(*command)
+    if not made:
+        made = quietly(*command, "--without-pip")[0] and quietly(base, "-m", "pip", "--version")[0]
+    version = ".".join(map(str, sys.version_info[:2]))
+    if not made and sys.base_prefix == "/usr" and apt_install(f"python{version}-venv"):
+        made, output = quietly(*command)
+    if not made:
+        raise Problem(
+            f"{base} cannot make a virtual environment at {venv}:\n{tail(output)}\n"
+            "If it says that ensurepip is missing: install python3-venv (Debian, Ubuntu) or pip."
+        )
+    (venv / STAMP).write_text(json.dumps({"maker": maker(venv)}))
+
+
+def tail(output: str) -> str:
+    """The last lines, indented."""
+    return "\n".join(f"    {line}" for line in output.splitlines()[-12:])
+
+
+def install(venv: Path) -> None:
+    """Install the lock with pip, saying how far it is."""
+    total = sum(line[:1].isalnum() for line in LOCK.read_text().splitlines())
+    say(f"Installing the {total} packages of {LOCK.name}: a minute or two, the first time")
+    began = time.monotonic()
+    pip: list[str | Path] = [python_of(venv), "-m", "pip"]
+    if not quietly(*pip, "--version")[0]:
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        pip = [base, "-m", "pip", "--python", python_of(venv)]
+    process = subprocess.Popen(
+        [*pip, "install", "--require-hashes", "--progress-bar", "off", "-r", LOCK],
+        cwd=ROOT,
+        env=clean(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    kept: deque[str] = deque(maxlen=12)
+    seen = 0
+    with process:
+        for line in process.stdout or ():
+            kept.append(line)
+            if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
+                seen += 1
+                if sys.stdout.isatty():
+                    print(f"\r    {seen} collected ", end="", flush=True)
+                elif seen % 20 == 0:
+                    print(f"    {seen} collected", flush=True)
+            elif line.startswith("Installing "):
+                print(f"\r    {seen} collected, installing them", flush=True)
+    if process.returncode:
+        raise Problem(f"pip could not install the packages:\n{tail(''.join(kept))}")
+    say(f"Installed in {time.monotonic() - began:.0f} s")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Two runs that start together must not fill the same environment."""
+    with LOCK.open() as held:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("Waiting for another dev.py to finish its set-up")
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def prepare(venv: Path) -> Path:
+    """An environment made by this Python that holds what the lock says; its interpreter."""
+    with alone():
+        usable = stamped(venv).get("maker") == maker(venv) and quietly(python_of(venv), "-c", "")[0]
+        if not usable:
+            make(venv)
+        if stamped(venv).get("lock") != fingerprint(LOCK.read_bytes()):
+            install(venv)
+            stamp = {"maker": maker(venv), "lock": fingerprint(LOCK.read_bytes())}
+            (venv / STAMP).write_text(json.dumps(stamp))
+    return python_of(venv)
+
+
+# The tasks: each takes the interpreter and its own arguments and returns the exit status
+
+
+def check_port(port: int) -> None:
+    """Say so before the database is made, rather than after."""
+    with socket.socket() as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise Problem(f"{port} is not a port: choose one from 1024 to 65535.") from None
+        except OSError as error:
+            raise Problem(
+                f"Port {port} cannot be used ({error.strerror}). "
+                f"Choose another: python3 dev.py demo --port {port % 60000 + 1}"
+            ) from None
+
+
+def demo(python: Path, arguments: Sequence[str]) -> int:
+    """Serve the demo site until Ctrl-C."""
+    parser = argparse.ArgumentParser("dev.py demo")
+    parser.add_argument("--port", type=int, default=8000)
+    port = parser.parse_args(arguments).port
+    check_port(port)
+    say("Preparing the database")
+    for command in (("migrate", "-v", "0"), ("demo_data",)):
+        if status := run(python, "manage.py", *command):
+            return status
+    say(f"The demo site is at http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    serve = ("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")
+    return run(python, *serve)
+
+
+def test(python: Path, arguments: Sequence[str]) -> int:
+    """Everything on SQLite, then again on PostgreSQL what touches the database."""
+    if not any(map(shutil.which, BROWSERS)) and not apt_install("chromium", "fonts-liberation"):
+        say("No Chromium on PATH: the browser tests cannot start")
+    words = {0: "passed", 1: "FAILED", 2: "INTERRUPTED", 5: "ran nothing"}
+    results, status = [], 0
+    for title in ("SQLite", "PostgreSQL"):
+        say(f"Tests on {title}")
+        began = time.monotonic()
+        code = run(python, "-m", "pytest", "--database", title.lower(), *arguments)
+        spent = time.monotonic() - began
+        results.append(f"{title} {words.get(code, f'ended with status {code}')} in {spent:.0f} s")
+        # A selection may hold no database test at all.
+        status = status or (0 if code == 5 and title == "PostgreSQL" else code)
+    say(f"Tests: {', '.join(results)}")
+    return status
+
+
+def lint(python: Path, arguments: Sequence[str]) -> int:
+    """Every check, all of them even when one finds something."""
+    argparse.ArgumentParser("dev.py lint").parse_args(arguments)
+    manage = ("manage.py", "makemigrations", "--check", "--dry-run")
+    deploy = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    imports = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    steps: dict[str, tuple[str, ...]] = {
+        "ruff format": ("-m", "ruff", "format", "--check", "."),
+        "ruff check": ("-m", "ruff", "check", "."),
+        "mypy --strict": ("-m", "mypy"),
+        "import contracts": ("-c", imports),
+        "missing migrations": manage,
+        "check --deploy": deploy,
+    }
+    production = {"DJANGO_SETTINGS_MODULE": "project.production"}
+    failed = []
+    for name, step in steps.items():
+        say(name)
+        if run(python, *step, **(production if step is deploy else {})):
+            failed.append(name)
+    say(f"Lint: {'failed: ' + ', '.join(failed) if failed else f'all {len(steps)} steps passed'}")
+    return 1 if failed else 0
+
+
+def bench(python: Path, arguments: Sequence[str]) -> int:
+    """Run benchmarks; what starts with a dash is passed to each."""
+    known = sorted(p.stem for p in (ROOT / "benchmarks").glob("[a-z]*.py"))
+    names = [a for a in arguments if not a.startswith("-")] or known
+    if unknown := set(names) - set(known):
+        raise Problem(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
+    options = [a for a in arguments if a.startswith("-")]
+    status = 0
+    for name in names:
+        say(f"Benchmark {name}")
+        status = run(python, "-m", f"benchmarks.{name}", *options) or status
+    return status
+
+
+def build(python: Path, arguments: Sequence[str]) -> int:
+    """The wheel and the source archive, with the locked builder."""
+    say("Building")
+    return run(python, "-m", "build", "--no-isolation", *arguments)
+
+
+def lock(python: Path, arguments: Sequence[str]) -> int:
+    """One lock for every extra and group, every platform and Python; versions stay unless asked."""
+    say(f"Writing {LOCK.name}")
+    groups = [part for group in GROUPS for part in ("--group", group)]
+    return run(
+        *(python, "-m", "uv", "pip", "compile", "pyproject.toml", "-o", LOCK.name, "--quiet"),
+        *("--universal", "--python-version", "3.11", "--generate-hashes", "--all-extras", *groups),
+        # Nothing of this machine may get into it, and its certificates may be needed to fetch.
+        *("--no-config", "--no-cache", "--system-certs"),
+        *("--custom-compile-command", "python3 dev.py lock", *arguments),
+    )
+
+
+TASKS: dict[str, Callable[[Path, Sequence[str]], int]] = {
+    task.__name__: task for task in (demo, test, lint, bench, build, lock)
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, set up, run one task."""
+    parser = argparse.ArgumentParser(
+        "dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = os.environ.get("CREDFIREWALL_VENV") or ROOT / ".venv"
+    parser.add_argument("--venv", type=Path, default=Path(default), metavar="DIR")
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    # A stop asked for by the system takes the same road as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return TASKS[options.task](prepare(options.venv.absolute()), options.arguments)
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+        return 130
+    except (Problem, OSError) as problem:
+        print(f"dev.py: {problem}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
