@@ -1,0 +1,1 @@
+"""The demo site's pages, mail and accounts."""

@@ -1,0 +1,61 @@
+"""The demo's settings, hardened: ``manage.py check --deploy`` has nothing to say about them.
+
+Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL. Optional: EMAIL_HOST,
+EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, DEFAULT_FROM_EMAIL, STATIC_ROOT,
+BEHIND_PROXY (1 where a proxy ends TLS and always sets X-Forwarded-Proto itself).
+"""
+
+import os
+from pathlib import Path
+
+from project import environment
+from project.settings import *  # noqa: F403
+from project.settings import CREDFIREWALL, VAR
+
+DEMO = False
+DEBUG = False
+SECRET_KEY = environment.required("SECRET_KEY", "the output of `openssl rand -base64 64`")
+ALLOWED_HOSTS = environment.words(environment.required("ALLOWED_HOSTS", "passwords.example.com"))
+
+DATABASES = {
+    "default": environment.database(
+        environment.required("DATABASE_URL", "postgresql://name:password@host:5432/credfirewall")
+    )
+}
+# Worker processes share what they know about a prefix, and about an upstream that is down.
+CACHES = {
+    "default": environment.redis_cache(environment.required("REDIS_URL", "redis://host:6379/0"))
+}
+CREDFIREWALL = {**CREDFIREWALL, "SINGLE_PROCESS": False}
+
+SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("BEHIND_PROXY", default=False) else None
+)
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+# A browser takes these names only from this very host over HTTPS.
+SESSION_COOKIE_NAME = "__Host-session"
+CSRF_COOKIE_NAME = "__Host-csrf"
+
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = environment.number("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or f"noreply@{ALLOWED_HOSTS[0]}"
+
+STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or VAR / "static")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
