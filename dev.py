@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
 import signal
 import socket
@@ -31,21 +32,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.txt"
 STAMP = "credfirewall.json"
+VERSION = ".".join(map(str, sys.version_info[:2]))
+# Never the interpreter of an environment: that may be the very one to be made anew.
+BASE = getattr(sys, "_base_executable", None) or sys.executable
 GROUPS = ("test", "lint", "bench", "build", "lock")
+PIPED: dict[str, Any] = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.STDOUT,
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# What pip needs to reach an index; any other PIP_ variable could send packages elsewhere.
-PIP_KEPT = frozenset(
-    "PIP_" + name
-    for name in (
-        *("CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL"),
-        *("FIND_LINKS", "INDEX_URL", "NO_INDEX", "PROXY", "RETRIES", "TIMEOUT", "TRUSTED_HOST"),
-    )
-)
+# What bends Python, pip, pytest or Django; of pip's, what it needs to reach an index stays.
 TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJANGO_", "CONDA_")
+NETWORK = ("CERT", "CACHE", "CONFIG", "INDEX", "LINKS", "PROXY", "RETRIES", "TIMEOUT", "TRUSTED")
 
 
 class Problem(Exception):
@@ -58,45 +62,56 @@ def say(text: str) -> None:
 
 
 def clean(environ: Mapping[str, str], **more: str) -> dict[str, str]:
-    """The environment for what we start, without what would bend Python, pip, pytest or Django."""
-    kept = {k: v for k, v in environ.items() if not k.startswith(TRAPS) or k in PIP_KEPT}
-    # The last two also overrule a pip.conf.
-    fixed = {"PYTHONUNBUFFERED": "1", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    return kept | fixed | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"} | more
+    """The environment for what we start, without what would send it elsewhere."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(TRAPS)
+        or (name.startswith("PIP_") and any(word in name for word in NETWORK))
+    }
+    # PIP_USER and PIP_REQUIRE_VIRTUALENV overrule a pip.conf, too.
+    return kept | {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_USER": "0",
+        "PYTHONUNBUFFERED": "1",
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def started(*command: str | Path, **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """A child that does not outlive us, and that gets the time to clean up behind itself."""
+    with subprocess.Popen(command, cwd=ROOT, text=True, errors="replace", **how) as process:
+        try:
+            yield process
+        except BaseException as stop:
+            # Ctrl-C in a terminal has reached the child already.
+            asked = isinstance(stop, KeyboardInterrupt)
+            for number in (None if asked else signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+                if number is not None:
+                    process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+                    break
+            raise
 
 
 def run(*command: str | Path, **environment: str) -> int:
     """Run in the checkout; output goes straight to the terminal."""
-    with subprocess.Popen(command, cwd=ROOT, env=clean(os.environ, **environment)) as process:
-        try:
-            return process.wait()
-        except BaseException:
-            # Ctrl-C reaches the child too, and it has servers to stop: a kill would come too soon.
-            for stop in (lambda: None, process.terminate, process.kill):
-                stop()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
-                    break
-            raise
+    with started(*command, env=clean(os.environ, **environment)) as process:
+        return process.wait()
 
 
 def quietly(*command: str | Path) -> tuple[bool, str]:
     """Run, keeping the output for the case of failure."""
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=clean(os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        with started(*command, env=clean(os.environ), **PIPED) as process:
+            output, _ = process.communicate()
     except OSError as error:
         return False, str(error)
-    return done.returncode == 0, done.stdout.strip()
+    return process.returncode == 0, output.strip()
 
 
 # The virtual environment
@@ -109,8 +124,7 @@ def python_of(venv: Path) -> Path:
 
 def maker(venv: Path) -> str:
     """Which Python an environment at this place is made by."""
-    version = ".".join(map(str, sys.version_info[:2]))
-    return f"{sys.implementation.name} {version} {platform.machine()} {venv}"
+    return f"{sys.implementation.name} {VERSION} {platform.machine()} {venv}"
 
 
 def fingerprint(lock: bytes) -> str:
@@ -144,17 +158,15 @@ def make(venv: Path) -> None:
     if not ours and venv.exists() and (not venv.is_dir() or any(venv.iterdir())):
         raise Problem(f"{venv} is not a virtual environment: it is left alone. Choose another.")
     say(f"Making {venv} with Python {platform.python_version()}")
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    command = (base, "-m", "venv", "--clear", venv)
+    command = (BASE, "-m", "venv", "--clear", venv)
     made, output = quietly(*command)
     if not made:
-        made = quietly(*command, "--without-pip")[0] and quietly(base, "-m", "pip", "--version")[0]
-    version = ".".join(map(str, sys.version_info[:2]))
-    if not made and sys.base_prefix == "/usr" and apt_install(f"python{version}-venv"):
+        made = quietly(*command, "--without-pip")[0] and quietly(BASE, "-m", "pip", "--version")[0]
+    if not made and sys.base_prefix == "/usr" and apt_install(f"python{VERSION}-venv"):
         made, output = quietly(*command)
     if not made:
         raise Problem(
-            f"{base} cannot make a virtual environment at {venv}:\n{tail(output)}\n"
+            f"{BASE} cannot make a virtual environment at {venv}:\n{tail(output)}\n"
             "If it says that ensurepip is missing: install python3-venv (Debian, Ubuntu) or pip."
         )
     (venv / STAMP).write_text(json.dumps({"maker": maker(venv)}))
@@ -172,21 +184,11 @@ def install(venv: Path) -> None:
     began = time.monotonic()
     pip: list[str | Path] = [python_of(venv), "-m", "pip"]
     if not quietly(*pip, "--version")[0]:
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        pip = [base, "-m", "pip", "--python", python_of(venv)]
-    process = subprocess.Popen(
-        [*pip, "install", "--require-hashes", "--progress-bar", "off", "-r", LOCK],
-        cwd=ROOT,
-        env=clean(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+        pip = [BASE, "-m", "pip", "--python", python_of(venv)]
+    pip += ["install", "--require-hashes", "--progress-bar", "off", "-r", LOCK]
     kept: deque[str] = deque(maxlen=12)
     seen = 0
-    with process:
+    with started(*pip, env=clean(os.environ), **PIPED) as process:
         for line in process.stdout or ():
             kept.append(line)
             if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
@@ -230,14 +232,13 @@ def prepare(venv: Path) -> Path:
     return python_of(venv)
 
 
-# The tasks: each takes the interpreter and its own arguments and returns the exit status
+# The tasks: each takes the place of the environment and its own arguments, and returns a status
 
 
 def check_port(port: int) -> None:
     """Say so before the database is made, rather than after."""
     with socket.socket() as probe:
-        if os.name != "nt":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OverflowError:
@@ -249,23 +250,24 @@ def check_port(port: int) -> None:
             ) from None
 
 
-def demo(python: Path, arguments: Sequence[str]) -> int:
+def demo(venv: Path, arguments: Sequence[str]) -> int:
     """Serve the demo site until Ctrl-C."""
     parser = argparse.ArgumentParser("dev.py demo")
     parser.add_argument("--port", type=int, default=8000)
     port = parser.parse_args(arguments).port
     check_port(port)
+    python = prepare(venv)
     say("Preparing the database")
     for command in (("migrate", "-v", "0"), ("demo_data",)):
         if status := run(python, "manage.py", *command):
             return status
     say(f"The demo site is at http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    serve = ("manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")
-    return run(python, *serve)
+    return run(python, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")
 
 
-def test(python: Path, arguments: Sequence[str]) -> int:
+def test(venv: Path, arguments: Sequence[str]) -> int:
     """Everything on SQLite, then again on PostgreSQL what touches the database."""
+    python = prepare(venv)
     if not any(map(shutil.which, BROWSERS)) and not apt_install("chromium", "fonts-liberation"):
         say("No Chromium on PATH: the browser tests cannot start")
     words = {0: "passed", 1: "FAILED", 2: "INTERRUPTED", 5: "ran nothing"}
@@ -282,37 +284,44 @@ def test(python: Path, arguments: Sequence[str]) -> int:
     return status
 
 
-def lint(python: Path, arguments: Sequence[str]) -> int:
+def lint(venv: Path, arguments: Sequence[str]) -> int:
     """Every check, all of them even when one finds something."""
     argparse.ArgumentParser("dev.py lint").parse_args(arguments)
-    manage = ("manage.py", "makemigrations", "--check", "--dry-run")
-    deploy = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    python = prepare(venv)
     imports = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    steps: dict[str, tuple[str, ...]] = {
-        "ruff format": ("-m", "ruff", "format", "--check", "."),
-        "ruff check": ("-m", "ruff", "check", "."),
-        "mypy --strict": ("-m", "mypy"),
-        "import contracts": ("-c", imports),
-        "missing migrations": manage,
-        "check --deploy": deploy,
+    throwaway = {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": "sqlite:///:memory:"}
+    production = {
+        "DJANGO_SETTINGS_MODULE": "project.production",
+        "ALLOWED_HOSTS": "passwords.example.com",
+        "DATABASE_URL": "postgresql://127.0.0.1/credfirewall",
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
-    production = {"DJANGO_SETTINGS_MODULE": "project.production"}
+    deploy = ("check", "--deploy", "--fail-level", "WARNING")
+    steps: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+        "ruff format": (("-m", "ruff", "format", "--check", "."), {}),
+        "ruff check": (("-m", "ruff", "check", "."), {}),
+        "mypy --strict": (("-m", "mypy"), {}),
+        "import contracts": (("-c", imports), {}),
+        "migrations": (("manage.py", "makemigrations", "--check", "--dry-run"), throwaway),
+        "deployment": (("manage.py", *deploy), throwaway | production),
+    }
     failed = []
-    for name, step in steps.items():
+    for name, (command, environment) in steps.items():
         say(name)
-        if run(python, *step, **(production if step is deploy else {})):
+        if run(python, *command, **environment):
             failed.append(name)
     say(f"Lint: {'failed: ' + ', '.join(failed) if failed else f'all {len(steps)} steps passed'}")
     return 1 if failed else 0
 
 
-def bench(python: Path, arguments: Sequence[str]) -> int:
+def bench(venv: Path, arguments: Sequence[str]) -> int:
     """Run benchmarks; what starts with a dash is passed to each."""
     known = sorted(p.stem for p in (ROOT / "benchmarks").glob("[a-z]*.py"))
     names = [a for a in arguments if not a.startswith("-")] or known
     if unknown := set(names) - set(known):
         raise Problem(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
     options = [a for a in arguments if a.startswith("-")]
+    python = prepare(venv)
     status = 0
     for name in names:
         say(f"Benchmark {name}")
@@ -320,18 +329,26 @@ def bench(python: Path, arguments: Sequence[str]) -> int:
     return status
 
 
-def build(python: Path, arguments: Sequence[str]) -> int:
+def build(venv: Path, arguments: Sequence[str]) -> int:
     """The wheel and the source archive, with the locked builder."""
-    say("Building")
-    return run(python, "-m", "build", "--no-isolation", *arguments)
+    return run(prepare(venv), "-m", "build", "--no-isolation", *arguments)
 
 
-def lock(python: Path, arguments: Sequence[str]) -> int:
+def lock(venv: Path, arguments: Sequence[str]) -> int:
     """One lock for every extra and group, every platform and Python; versions stay unless asked."""
-    say(f"Writing {LOCK.name}")
     groups = [part for group in GROUPS for part in ("--group", group)]
     return run(
-        *(python, "-m", "uv", "pip", "compile", "pyproject.toml", "-o", LOCK.name, "--quiet"),
+        *(
+            prepare(venv),
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "pyproject.toml",
+            "-o",
+            LOCK.name,
+            "--quiet",
+        ),
         *("--universal", "--python-version", "3.11", "--generate-hashes", "--all-extras", *groups),
         # Nothing of this machine may get into it, and its certificates may be needed to fetch.
         *("--no-config", "--no-cache", "--system-certs"),
@@ -345,7 +362,7 @@ TASKS: dict[str, Callable[[Path, Sequence[str]], int]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, set up, run one task."""
+    """Run one task."""
     parser = argparse.ArgumentParser(
         "dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -354,10 +371,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
-    # A stop asked for by the system takes the same road as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return TASKS[options.task](prepare(options.venv.absolute()), options.arguments)
+        return TASKS[options.task](options.venv.absolute(), options.arguments)
     except KeyboardInterrupt:
         print("\nStopped.", flush=True)
         return 130
