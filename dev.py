@@ -52,7 +52,7 @@ TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJ
 NETWORK = ("CERT", "CACHE", "CONFIG", "INDEX", "LINKS", "PROXY", "RETRIES", "TIMEOUT", "TRUSTED")
 
 
-class Problem(Exception):
+class DevError(Exception):
     """Something the person at the keyboard can act on: shown without a traceback."""
 
 
@@ -156,7 +156,7 @@ def make(venv: Path) -> None:
     """Make the environment, without pip in it where this Python was shipped without ensurepip."""
     ours = venv == ROOT / ".venv" or (venv / "pyvenv.cfg").exists()
     if not ours and venv.exists() and (not venv.is_dir() or any(venv.iterdir())):
-        raise Problem(f"{venv} is not a virtual environment: it is left alone. Choose another.")
+        raise DevError(f"{venv} is not a virtual environment: it is left alone. Choose another.")
     say(f"Making {venv} with Python {platform.python_version()}")
     command = (BASE, "-m", "venv", "--clear", venv)
     made, output = quietly(*command)
@@ -165,7 +165,7 @@ def make(venv: Path) -> None:
     if not made and sys.base_prefix == "/usr" and apt_install(f"python{VERSION}-venv"):
         made, output = quietly(*command)
     if not made:
-        raise Problem(
+        raise DevError(
             f"{BASE} cannot make a virtual environment at {venv}:\n{tail(output)}\n"
             "If it says that ensurepip is missing: install python3-venv (Debian, Ubuntu) or pip."
         )
@@ -200,7 +200,7 @@ def install(venv: Path) -> None:
             elif line.startswith("Installing "):
                 print(f"\r    {seen} collected, installing them", flush=True)
     if process.returncode:
-        raise Problem(f"pip could not install the packages:\n{tail(''.join(kept))}")
+        raise DevError(f"pip could not install the packages:\n{tail(''.join(kept))}")
     say(f"Installed in {time.monotonic() - began:.0f} s")
 
 
@@ -242,9 +242,9 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OverflowError:
-            raise Problem(f"{port} is not a port: choose one from 1024 to 65535.") from None
+            raise DevError(f"{port} is not a port: choose one from 1024 to 65535.") from None
         except OSError as error:
-            raise Problem(
+            raise DevError(
                 f"Port {port} cannot be used ({error.strerror}). "
                 f"Choose another: python3 dev.py demo --port {port % 60000 + 1}"
             ) from None
@@ -319,7 +319,7 @@ def bench(venv: Path, arguments: Sequence[str]) -> int:
     known = sorted(p.stem for p in (ROOT / "benchmarks").glob("[a-z]*.py"))
     names = [a for a in arguments if not a.startswith("-")] or known
     if unknown := set(names) - set(known):
-        raise Problem(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
+        raise DevError(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(known)}")
     options = [a for a in arguments if a.startswith("-")]
     python = prepare(venv)
     status = 0
@@ -377,8 +377,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", flush=True)
         return 130
-    except (Problem, OSError) as problem:
-        print(f"dev.py: {problem}", file=sys.stderr, flush=True)
+    except (DevError, OSError) as error:
+        print(f"dev.py: {error}", file=sys.stderr, flush=True)
         return 1
 
 

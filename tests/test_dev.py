@@ -1,0 +1,230 @@
+"""The parts of dev.py that can be wrong without anyone noticing for a while."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import dev
+
+
+def dev_py(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "dev.py", *arguments],
+        cwd=dev.ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_fingerprint_follows_the_lock() -> None:
+    assert dev.fingerprint(b"django==5.2") == dev.fingerprint(b"django==5.2")
+    assert dev.fingerprint(b"django==5.2") != dev.fingerprint(b"django==6.1")
+
+
+def test_an_environment_that_was_moved_or_made_by_another_python_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = dev.maker(Path("/a/.venv"))
+    assert here == dev.maker(Path("/a/.venv"))
+    assert here != dev.maker(Path("/b/.venv"))
+    monkeypatch.setattr(dev, "VERSION", "3.99")
+    assert here != dev.maker(Path("/a/.venv"))
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "\x00"])
+def test_a_stamp_that_cannot_be_read_is_none(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / dev.STAMP).write_text(content)
+    assert dev.stamped(tmp_path) == {}
+
+
+class Setup:
+    """Counts what `prepare` does to an environment, without doing it."""
+
+    def __init__(self, venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.venv = venv
+        self.done: list[str] = []
+        self.lock = venv.parent / "requirements.txt"
+        self.lock.write_text("django==5.2\n")
+        monkeypatch.setattr(dev, "LOCK", self.lock)
+        monkeypatch.setattr(dev, "make", self.make)
+        monkeypatch.setattr(dev, "install", lambda venv: self.done.append("install"))
+
+    def make(self, venv: Path) -> None:
+        self.done.append("make")
+        python = dev.python_of(venv)
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.unlink(missing_ok=True)
+        python.symlink_to(sys.executable)
+        (venv / dev.STAMP).write_text(json.dumps({"maker": dev.maker(venv)}))
+
+    def prepare(self) -> list[str]:
+        self.done = []
+        dev.prepare(self.venv)
+        return self.done
+
+
+@pytest.fixture
+def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    return Setup(tmp_path / ".venv", monkeypatch)
+
+
+def test_the_second_run_skips_what_is_there(setup: Setup) -> None:
+    assert setup.prepare() == ["make", "install"]
+    assert setup.prepare() == []
+
+
+def test_a_new_lock_is_installed_into_the_environment_that_is_there(setup: Setup) -> None:
+    setup.prepare()
+    setup.lock.write_text("django==6.1\n")
+    assert setup.prepare() == ["install"]
+
+
+def test_another_python_makes_the_environment_anew(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup.prepare()
+    monkeypatch.setattr(dev, "VERSION", "3.99")
+    assert setup.prepare() == ["make", "install"]
+
+
+def test_an_environment_whose_python_went_away_is_made_anew(setup: Setup) -> None:
+    setup.prepare()
+    dev.python_of(setup.venv).unlink()
+    assert setup.prepare() == ["make", "install"]
+
+
+def test_an_installation_that_failed_is_tried_again(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(venv: Path) -> None:
+        raise dev.DevError("no network")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dev, "install", fail)
+        with pytest.raises(dev.DevError):
+            setup.prepare()
+    assert setup.prepare() == ["install"]
+
+
+def test_somebody_elses_directory_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(dev.DevError, match="not a virtual environment"):
+        dev.make(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "DJANGO_SETTINGS_MODULE", "MYPYPATH", "PIP_CONSTRAINT", "PIP_NO_DEPS", "PIP_TARGET",
+        "PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONHOME", "PYTHONPATH",
+        "PYTHONSAFEPATH", "PYTHONWARNINGS", "UV_INDEX_URL", "VIRTUAL_ENV",
+    ],
+)  # fmt: skip
+def test_the_environment_loses_its_traps(trap: str) -> None:
+    assert trap not in dev.clean({trap: "1"})
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["CI", "DATABASE_URL", "HOME", "HTTPS_PROXY", "PATH", "PIP_CERT", "PIP_INDEX_URL", "REDIS_URL"],
+)
+def test_the_environment_keeps_what_is_meant_for_us(kept: str) -> None:
+    assert dev.clean({kept: "x"})[kept] == "x"
+
+
+def test_pip_is_told_to_install_into_the_environment() -> None:
+    cleaned = dev.clean({"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"})
+    assert cleaned["PIP_USER"] == cleaned["PIP_REQUIRE_VIRTUALENV"] == "0"
+
+
+def test_a_taken_port_is_named_with_another_to_try() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(dev.DevError, match=rf"Port {port} .* --port \d+"):
+            dev.check_port(port)
+    dev.check_port(port)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(dev.DevError, match="is not a port"):
+        dev.check_port(port)
+
+
+def test_the_port_is_looked_at_before_anything_is_installed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = dev_py("--venv", tmp_path / "venv", "demo", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"dev.py: Port {port} cannot be used")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_benchmark_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = dev_py("bench", "no-such", CREDFIREWALL_VENV=str(tmp_path / "venv"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("dev.py: No benchmark no-such.")
+
+
+def test_help_names_every_task() -> None:
+    done = dev_py("--help")
+    assert done.returncode == 0
+    assert all(f"python3 dev.py {task}" in done.stdout for task in dev.TASKS)
+
+
+def test_an_older_python_gets_one_clear_line() -> None:
+    pretend = "import sys; sys.version_info = (3, 9, 2); sys.version = '3.9.2 (main)'; import dev"
+    done = subprocess.run(
+        [sys.executable, "-c", pretend], cwd=dev.ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "dev.py needs Python 3.11 or newer, and this is 3.9.2.\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_child_too_and_shows_no_traceback(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    child = tmp_path / "child.py"
+    child.write_text(
+        "import os, sys, time\nprint(os.getpid(), flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit('cleaned up')\n"
+    )
+    task = (
+        "import sys, dev\n"
+        f"dev.TASKS['lint'] = lambda venv, arguments: dev.run(sys.executable, {str(child)!r})\n"
+        "sys.exit(dev.main(['lint']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", task],
+        cwd=dev.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    started = int(process.stdout.readline())
+    # A terminal sends Ctrl-C to all in the foreground; a supervisor sends SIGTERM to the one.
+    send = os.killpg if number is signal.SIGINT else os.kill
+    began = time.monotonic()
+    send(process.pid, number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert time.monotonic() - began < 4
+    with pytest.raises(ProcessLookupError):
+        os.kill(started, 0)
