@@ -101,9 +101,9 @@ class RangeServer(LoopbackServer):
             self._queue = deque(faults)
             self._fault = None
 
-    def add(self, passwords: Passwords) -> None:
+    def add(self, passwords: Passwords, count: int = 1) -> None:
         """Add breached ``passwords``; following requests see them."""
-        self._ranges.add(passwords)
+        self._ranges.add(passwords, count)
         self._range.cache_clear()
 
     async def admit(self, connection: socket.socket) -> bool:
