@@ -1,0 +1,5 @@
+"""Re-exports: Django looks for the admin here."""
+
+from credfirewall.screening.admin import BlockedWordAdmin
+
+__all__ = ["BlockedWordAdmin"]
