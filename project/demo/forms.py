@@ -44,6 +44,7 @@ class SignUpForm(RefusalAtTheChoice, UserCreationForm):
             "email": _("Email address (optional)"),
         }
         help_texts = {
+            "username": _("Letters, digits and @ . + - _ are accepted, at most 150."),
             "email": _("Where the link goes if you forget your password."),
         }
 

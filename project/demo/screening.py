@@ -29,6 +29,9 @@ SOURCES: dict[str, tuple[Text, Text]] = {
     ),
 }
 
+LISTS = frozenset({"blocklist", "bundled"})
+"""Sources that know some words only."""
+
 _silent: set[str] = set()
 """Names of the sources that stopped answering, as this process was told."""
 
@@ -69,11 +72,11 @@ def sources() -> list[SourceRow]:
     ]
 
 
-def any_silent() -> bool:
-    """Whether a configured source last failed to answer this process."""
-    return not _silent.isdisjoint(conf.SOURCES)
+def service_silent() -> bool:
+    """Whether whoever knows the breaches last failed to answer this process."""
+    return bool(_silent.difference(LISTS).intersection(conf.SOURCES))
 
 
 def context(request: HttpRequest) -> dict[str, bool]:
-    """For every page: whether a source is silent, and whether this is the demo on a desk."""
-    return {"source_silent": any_silent(), "demo": settings.DEMO}
+    """For every page: whether the breach service is silent, and whether this is the demo."""
+    return {"source_silent": service_silent(), "demo": settings.DEMO}

@@ -1,0 +1,206 @@
+"""The demo's settings, as started from a fresh checkout and as hardened for production."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+from redis.exceptions import RedisError
+
+from project import environment
+from tests.servers import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "project.production",
+    "SECRET_KEY": "S3Jw0v9hPq7uXz2LmN5bTcR8yKdFgA1eWiQoVxZtUjBsHnMpLkYr4",
+    "ALLOWED_HOSTS": "passwords.example.com, www.example.com",
+    "DATABASE_URL": "postgresql://127.0.0.1/credfirewall",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
+
+
+def python(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={"PATH": os.defpath, "PYTHONPATH": f"{cwd}{os.pathsep}{ROOT}", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def check_deploy(**variables: str) -> subprocess.CompletedProcess[str]:
+    return python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **variables)
+
+
+def show(*names: str) -> str:
+    lines = "; ".join(f"print(settings.{name})" for name in names)
+    return f"from django.conf import settings; {lines}"
+
+
+# Production
+
+
+def test_production_passes_the_deployment_checks() -> None:
+    done = check_deploy(**PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    assert "no issues (0 silenced)" in done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_production_names_what_is_missing(name: str, value: str | None, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "project", tmp_path / "project")
+    variables = {key: text for key, text in PRODUCTION.items() if key != name}
+    if value is not None:
+        variables[name] = value
+    done = python("-c", show("DEBUG"), cwd=tmp_path, **variables)
+    assert done.returncode != 0
+    assert f"ImproperlyConfigured: Set {name} in the environment, for example" in done.stderr
+
+
+def test_production_is_hardened() -> None:
+    names = ("DEBUG", "DEMO", "ALLOWED_HOSTS", "SECURE_PROXY_SSL_HEADER", "CACHES", "SECURE_CSP")
+    done = python("-c", show(*names), **PRODUCTION)
+    debug, demo, hosts, proxy, cache, policy = done.stdout.splitlines()
+    assert (debug, demo) == ("False", "False")
+    assert hosts == "['passwords.example.com', 'www.example.com']"
+    assert proxy == "None"
+    assert "RedisCache" in cache
+    assert "unsafe" not in policy
+    behind = python("-c", show("SECURE_PROXY_SSL_HEADER"), **PRODUCTION, BEHIND_PROXY="1")
+    assert behind.stdout.strip() == "('HTTP_X_FORWARDED_PROTO', 'https')"
+
+
+# A fresh checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "project", tmp_path / "project")
+    return tmp_path
+
+
+def demo(checkout: Path, *names: str, **variables: str) -> list[str]:
+    variables = {"DJANGO_SETTINGS_MODULE": "project.settings", **variables}
+    done = python("-c", show(*names), cwd=checkout, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_checkout_keeps_a_key_of_its_own(checkout: Path) -> None:
+    (key,) = demo(checkout, "SECRET_KEY")
+    assert len(key) >= 64
+    assert demo(checkout, "SECRET_KEY") == [key]
+    kept = checkout / "var" / "secret_key"
+    assert kept.read_text() == key
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert (kept.parent / ".gitignore").read_text() == "*\n"
+    assert not [path for path in kept.parent.iterdir() if path.name.startswith("tmp")]
+
+
+def test_the_demo_stays_on_this_machine(checkout: Path) -> None:
+    debug, hosts, cache, database, single = demo(
+        checkout,
+        *("DEBUG", "ALLOWED_HOSTS", "CACHES['default']['BACKEND']"),
+        *("DATABASES['default']", "CREDFIREWALL['SINGLE_PROCESS']"),
+    )
+    assert debug == "True"
+    assert hosts == "['localhost', '.localhost', '127.0.0.1', '[::1]']"
+    assert cache.endswith("LocMemCache")
+    assert str(checkout / "var" / "demo.sqlite3") in database
+    assert "journal_mode=WAL" in database
+    assert single == "True"
+
+
+def test_the_environment_decides(checkout: Path) -> None:
+    given = {
+        "SECRET_KEY": "given",
+        "DATABASE_URL": "postgresql://dana@db.example.com:5433/firewall",
+        "REDIS_URL": "redis://cache.example.com:6380/1",
+        "CREDFIREWALL_HIBP_URL": "http://127.0.0.1:8999/range/",
+        "DJANGO_DEBUG": "0",
+    }
+    key, database, cache, firewall, debug = demo(
+        checkout, "SECRET_KEY", "DATABASES", "CACHES", "CREDFIREWALL", "DEBUG", **given
+    )
+    assert key == "given"
+    assert "db.example.com" in database
+    assert "redis://cache.example.com:6380/1" in cache
+    assert "JSONSerializer" in cache
+    assert "http://127.0.0.1:8999/range/" in firewall
+    assert "'SINGLE_PROCESS': False" in firewall
+    assert debug == "False"
+    assert not (checkout / "var").exists()
+
+
+# The parts
+
+
+def test_kept_secret_is_one_for_all_who_start_together(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    with ThreadPoolExecutor(16) as pool:
+        keys = list(pool.map(lambda _: environment.kept_secret(path), range(64)))
+    assert len(set(keys)) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        environment.own_folder(tmp_path / "file" / "var")
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        environment.kept_secret(tmp_path / "file" / "secret")
+
+
+def test_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.flag("SWITCH", default=True)
+    for text, value in {"1": True, "True": True, "0": False, "off": False, "": False}.items():
+        monkeypatch.setenv("SWITCH", text)
+        assert environment.flag("SWITCH", default=False) is value
+    monkeypatch.setenv("SWITCH", "maybe")
+    with pytest.raises(ImproperlyConfigured, match="SWITCH must be 1 or 0"):
+        environment.flag("SWITCH", default=False)
+
+
+def test_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.number("PORT", default=25) == 25
+    monkeypatch.setenv("PORT", "587")
+    assert environment.number("PORT", default=25) == 587
+    monkeypatch.setenv("PORT", "smtp")
+    with pytest.raises(ImproperlyConfigured, match="PORT must be a whole number"):
+        environment.number("PORT", default=25)
+
+
+def test_database() -> None:
+    sqlite = environment.database("sqlite:////tmp/demo.sqlite3")
+    assert sqlite["NAME"] == "/tmp/demo.sqlite3"
+    assert sqlite["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    postgres = environment.database("postgresql://dana@127.0.0.1/firewall")
+    assert postgres["CONN_HEALTH_CHECKS"]
+    assert postgres["CONN_MAX_AGE"] == 60
+
+
+def test_redis_cache(settings: Settings, own_valkey: Server) -> None:
+    settings.CACHES = {"default": environment.redis_cache(own_valkey.url)}
+    cache = caches["default"]
+    cache.set("words", ["a", "b"])
+    cache.set("count", 1)
+    assert cache.get("words") == ["a", "b"]
+    assert cache.incr("count") == 2
+    own_valkey.stop()
+    with pytest.raises((RedisError, OSError)):
+        cache.get("words")
+    cache.client.get_client().connection_pool.disconnect()
