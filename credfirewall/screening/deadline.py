@@ -27,3 +27,7 @@ class Deadline:
         if left <= 0:
             raise SourceUnavailable(Reason.TIMEOUT)
         return left
+
+    @property
+    def expired(self) -> bool:
+        return self.clock() >= self.at

@@ -4,6 +4,7 @@ Nothing here shows a password or a digest in its ``repr``, because frames end up
 """
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from credfirewall.exceptions import PasswordNotText, PasswordTooLong
 
 MAX_CODE_POINTS = 4096
 PREFIX_LENGTH = 5
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Candidate:
             raise PasswordTooLong(f"longer than {MAX_CODE_POINTS} code points")
         if not is_text(password):
             raise PasswordNotText("holds a lone surrogate")
+        if password.isascii():  # most are, and then all forms are one
+            return cls((Digest.of(password),), password.lower())
         normal = normalize(password)
         forms = (password,) if normal == password else (password, normal)
         return cls(tuple(Digest.of(form) for form in forms), fold(normal))
@@ -53,7 +57,7 @@ class Candidate:
 
 def is_text(value: str) -> bool:
     """Whether ``value`` has a UTF-8 form: lone surrogates have none."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or not _SURROGATE.search(value)
 
 
 def normalize(value: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from credfirewall.screening.digest import Candidate
+from credfirewall.screening.steps import Steps
 from credfirewall.screening.verdict import Answer
 
 
@@ -22,4 +23,25 @@ class Source(Protocol):
 
         It must bound its own time. In ``ascreen`` it runs in Django's thread for synchronous code.
         """
+        ...
+
+
+class SnapshotSource(Source, Protocol):
+    """A source that answers from memory while ``ready``: then ``lookup`` waits for nothing."""
+
+    def ready(self) -> bool: ...
+
+    def refresh(self) -> None:
+        """Load what ``lookup`` answers from. Raises SourceUnavailable."""
+        ...
+
+
+class SteppedSource(Protocol):
+    """A source in the form that the chain drives, shared by sync and async callers."""
+
+    name: str
+    authoritative: bool
+
+    def steps(self, candidate: Candidate) -> Steps[Answer]:
+        """Answer for ``candidate``. Raises SourceUnavailable when that is not possible."""
         ...

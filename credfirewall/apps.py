@@ -1,0 +1,17 @@
+"""The app: one label, features inside it."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CredfirewallConfig(AppConfig):
+    """Connects receivers when Django is ready; importing does nothing."""
+
+    name = "credfirewall"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = _("Credential firewall")
+
+    def ready(self) -> None:
+        from credfirewall.screening.sources import blocklist
+
+        blocklist.connect()

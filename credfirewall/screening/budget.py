@@ -1,0 +1,65 @@
+"""How many requests the whole site sends to a service: a flood here must not become one there."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from django.core.cache.backends.base import BaseCache
+
+from credfirewall.conf import Rate, conf
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.cache import SharedCache, key_for
+from credfirewall.screening.steps import Steps
+from credfirewall.screening.verdict import Reason
+
+LARGEST_LEASE = 50
+
+
+class Budget:
+    """``RATES["hibp"]``, counted in the cache and leased in parts, so that few requests ask it.
+
+    A process that stops with an unused lease leaves the site with less, never with more.
+    Without a working cache each process counts for itself.
+    """
+
+    def __init__(
+        self, scope: str, cache: SharedCache, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._scope, self._cache, self._clock = scope, cache, clock
+        self._lock = threading.Lock()
+        self._window = -1
+        self._left = 0
+        self._spent = False
+
+    def take(self) -> Steps[None]:
+        """Spend one request. Raises SourceUnavailable("budget")."""
+        rate = conf.rate("hibp")
+        window = int(self._clock() // rate.seconds)
+        while not self._spend(window):
+            yield from self._lease(window, rate)
+
+    def _spend(self, window: int) -> bool:
+        with self._lock:
+            if window != self._window:
+                self._window, self._left, self._spent = window, 0, False
+            if self._left:
+                self._left -= 1
+                return True
+            if self._spent:
+                raise SourceUnavailable(Reason.BUDGET)
+            return False
+
+    def _lease(self, window: int, rate: Rate) -> Steps[None]:
+        size = max(1, min(LARGEST_LEASE, rate.limit // 100))
+        key = key_for("budget", self._scope, str(window))
+
+        def claim(cache: BaseCache) -> int | None:
+            cache.add(key, 0, 2 * rate.seconds)
+            return cache.incr(key, size)
+
+        claimed = yield self._cache.call(claim, None)
+        granted = rate.limit if claimed is None else rate.limit - (claimed - size)
+        with self._lock:
+            if window == self._window:
+                self._left += max(0, min(granted, size) if claimed is not None else granted)
+                self._spent = claimed is None or granted <= size

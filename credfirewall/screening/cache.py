@@ -1,0 +1,298 @@
+"""The shared cache: bounded patience, authenticated values, and never an error.
+
+A cache that is slow, broken or lying costs hits, not answers. What is read from it is trusted only
+when it authenticates, because a shared cache is easier to write to than the database. It is also
+encrypted: who can read a range can look up in the public corpus which prefix was asked for.
+"""
+
+import asyncio
+import base64
+import hmac
+import logging
+import os
+import struct
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.utils.module_loading import import_string
+
+from credfirewall.conf import conf
+from credfirewall.corpus.layout import LayoutError, PackedRange
+from credfirewall.keys import derive
+from credfirewall.screening.bounded import BoundedPool, Saturated
+
+logger = logging.getLogger("credfirewall.screening")
+T = TypeVar("T")
+
+PATIENCE = 0.25
+"""Seconds that one cache operation may take, and at most an eighth of HIBP_DEADLINE."""
+AVOID = 5.0
+"""Seconds for which a cache that used up its patience is not asked again."""
+_NONCE_BYTES = 12
+
+_pool = BoundedPool("cache", threads=8, backlog=256)
+
+
+class Reach(Enum):
+    """How a cache backend may be called without waiting for it too long."""
+
+    IN_PROCESS = "in process"
+    """It answers from memory."""
+    BOUNDED = "bounded"
+    """Its client has short timeouts and no retries, so that a blocking caller may call it."""
+    UNBOUNDED = "unbounded"
+    """Only a thread of the pool may wait for it."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Reach":
+        backend = import_string(config.get("BACKEND", ""))
+        if issubclass(backend, LocMemCache | DummyCache):
+            return cls.IN_PROCESS
+        options = config.get("OPTIONS", {})
+        upper = {name.upper(): value for name, value in options.items()}
+        retry = {**upper, **options.get("CONNECTION_POOL_KWARGS", {})}.get("retry")
+        timeouts = [upper.get("SOCKET_CONNECT_TIMEOUT"), upper.get("SOCKET_TIMEOUT")]
+        short = all(isinstance(each, int | float) and each <= 2 * PATIENCE for each in timeouts)
+        retries = getattr(retry, "get_retries", lambda: None)()
+        return cls.BOUNDED if short and retries == 0 else cls.UNBOUNDED
+
+
+class SharedCache:
+    """The alias ``CREDFIREWALL["CACHE"]``, as steps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._avoid_until = 0.0
+        self._failing = False
+        self._config: Mapping[str, Any] | None = None
+        self._reach = Reach.UNBOUNDED
+        self._backend: BaseCache | None = None
+
+    def call(self, operation: Callable[[BaseCache], T], default: T) -> "CacheCall[T]":
+        """Return a step that performs ``operation``; a cache that fails yields ``default``."""
+        return CacheCall(self, operation, default)
+
+    def get(self, key: str) -> "CacheCall[object]":
+        return self.call(lambda cache: cache.get(key), None)
+
+    def add(self, key: str, seconds: int) -> "CacheCall[bool]":
+        """Claim ``key``. Without a working cache everybody wins: a lock only saves work."""
+        return self.call(lambda cache: cache.add(key, 1, seconds), True)
+
+    def delete(self, *keys: str) -> "CacheCall[object]":
+        return self.call(lambda cache: [cache.delete(key) for key in keys], None)
+
+    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> "CachePut":
+        """Store ``value``, then give up the lock ``release``, without waiting for either."""
+
+        def operation(cache: BaseCache) -> None:
+            try:
+                cache.set(key, value, seconds)
+            except TypeError:  # a serialiser without bytes, such as JSON
+                cache.set(key, base64.b85encode(value).decode(), seconds)
+            cache.delete(release)
+
+        return CachePut(self, operation)
+
+    @property
+    def reach(self) -> Reach:
+        config = settings.CACHES.get(conf.CACHE, {})
+        if config is not self._config:
+            self._reach, self._config = Reach.of(config), config
+            # Memory is shared by all threads; other clients are kept per thread by Django.
+            in_process = self._reach is Reach.IN_PROCESS
+            self._backend = caches[conf.CACHE] if in_process else None
+        return self._reach
+
+    @property
+    def avoided(self) -> bool:
+        return self.clock() < self._avoid_until
+
+    @staticmethod
+    def patience() -> float:
+        return min(PATIENCE, conf.HIBP_DEADLINE / 8)
+
+    def succeeded(self) -> None:
+        if self._failing:
+            self._failing = False
+            logger.info("The cache %r answers again.", conf.CACHE)
+
+    def failed(self, error: Exception) -> None:
+        """Note a failure; only the first of a row is logged, by class name."""
+        if not self._failing:
+            self._failing = True
+            name = type(error).__name__
+            logger.warning("The cache %r fails (%s): going on without it.", conf.CACHE, name)
+
+    def took(self, seconds: float) -> None:
+        """Note how long an operation kept its caller: a slow cache is left alone for a while."""
+        if seconds >= self.patience():
+            self._avoid_until = self.clock() + AVOID
+
+    def directly(self, operation: Callable[[BaseCache], T], default: T) -> T:
+        """Call a cache that bounds itself."""
+        started = self.clock()
+        try:
+            result = operation(self._backend or caches[conf.CACHE])
+        except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
+            self.failed(error)
+            self.took(self.clock() - started)
+            return default
+        self.succeeded()
+        self.took(self.clock() - started)
+        return result
+
+    def submit(self, operation: Callable[[BaseCache], T]) -> Future[T]:
+        """Start ``operation`` in the pool. Raises Saturated."""
+        alias = conf.CACHE  # resolved in the pool's thread: clients are kept per thread
+        return _pool.submit(lambda: operation(caches[alias]))
+
+
+@dataclass(slots=True)
+class CacheCall(Generic[T]):
+    """One cache operation, waited for no longer than patience allows."""
+
+    cache: SharedCache
+    operation: Callable[[BaseCache], T]
+    default: T
+
+    def run(self) -> T:
+        reach = self.cache.reach
+        if reach is Reach.IN_PROCESS:
+            return self.cache.directly(self.operation, self.default)
+        if self.cache.avoided:
+            return self.default
+        if reach is Reach.BOUNDED:
+            return self.cache.directly(self.operation, self.default)
+        future = None
+        started = self.cache.clock()
+        try:
+            future = self.cache.submit(self.operation)
+            result = future.result(self.cache.patience())
+        except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
+            return self._failed(error, future, started)
+        self.cache.succeeded()
+        return result
+
+    async def arun(self) -> T:
+        if self.cache.reach is Reach.IN_PROCESS:
+            return self.cache.directly(self.operation, self.default)
+        if self.cache.avoided:
+            return self.default
+        future = None
+        started = self.cache.clock()
+        try:
+            future = self.cache.submit(self.operation)
+            async with asyncio.timeout(self.cache.patience()):
+                result = await asyncio.wrap_future(future)
+        except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
+            return self._failed(error, future, started)
+        self.cache.succeeded()
+        return result
+
+    def _failed(self, error: Exception, future: Future[T] | None, started: float) -> T:
+        if future is not None:
+            future.cancel()
+        self.cache.failed(error)
+        self.cache.took(self.cache.clock() - started)
+        return self.default
+
+
+@dataclass(slots=True)
+class CachePut:
+    """A write that nobody waits for, unless it is to memory."""
+
+    cache: SharedCache
+    operation: Callable[[BaseCache], None]
+
+    def run(self) -> None:
+        if self.cache.reach is Reach.IN_PROCESS:
+            self.cache.directly(self.operation, None)
+        elif not self.cache.avoided:
+            try:
+                self.cache.submit(self.operation).add_done_callback(self._done)
+            except Saturated as error:
+                self.cache.failed(error)
+
+    async def arun(self) -> None:
+        self.run()
+
+    def _done(self, future: Future[None]) -> None:
+        error = future.exception()
+        if isinstance(error, Exception):
+            self.cache.failed(error)
+
+
+def key_for(kind: str, *parts: str) -> str:
+    """Return a cache key that does not tell what it is for to who reads the cache."""
+    message = "\0".join((kind, *parts)).encode()
+    secret = derive(settings.SECRET_KEY, "screening/cache-key/v1")
+    return f"credfw:{hmac.digest(secret, message, 'sha256')[:12].hex()}"
+
+
+def seal(key: str, payload: bytes) -> bytes:
+    """Return ``payload`` encrypted and authenticated (AES-256-GCM), bound to the key it is at."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + _cipher(settings.SECRET_KEY).encrypt(nonce, payload, key.encode())
+
+
+def unseal(key: str, value: object) -> bytes | None:
+    """Return the payload of a sealed value, or None for anything else."""
+    try:
+        if isinstance(value, str):
+            value = base64.b85decode(value)
+        if not isinstance(value, bytes):
+            return None
+        nonce, sealed = value[:_NONCE_BYTES], value[_NONCE_BYTES:]
+        return _cipher(settings.SECRET_KEY).decrypt(nonce, sealed, key.encode())
+    except (InvalidTag, ValueError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _cipher(secret: str) -> AESGCM:
+    return AESGCM(derive(secret, "screening/cache-value/v1"))
+
+
+_HEADER = struct.Struct(">BQH")
+_VERSION = 1
+
+
+@dataclass(slots=True)
+class Entry:
+    """A cached range: when it was fetched (Unix time in seconds) and what it held."""
+
+    fetched_at: float
+    packed: PackedRange = field(repr=False)
+
+    def sealed(self, key: str) -> bytes:
+        microseconds = int(self.fetched_at * 1_000_000)
+        header = _HEADER.pack(_VERSION, microseconds, self.packed.n)
+        return seal(key, header + self.packed.block)
+
+    @classmethod
+    def opened(cls, key: str, value: object) -> "Entry | None":
+        """Read a cached value. Anything not sealed by us for this key is a miss."""
+        payload = unseal(key, value)
+        if payload is None or len(payload) < _HEADER.size:
+            return None
+        version, microseconds, n = _HEADER.unpack_from(payload)
+        if version != _VERSION:
+            return None
+        try:
+            packed = PackedRange(n, payload[_HEADER.size :])
+        except LayoutError:
+            return None
+        return cls(microseconds / 1_000_000, packed)

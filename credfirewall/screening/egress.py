@@ -1,0 +1,103 @@
+"""What leaves the machine and what may come back: shared by the blocking and the native client."""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import certifi
+from requests.utils import get_environ_proxies, select_proxy
+
+from credfirewall import __version__
+from credfirewall.corpus.layout import PackedRange
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.ranges import parse
+from credfirewall.screening.verdict import Reason
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes. The largest range that can be packed, 65,535 rows, takes 3 MiB."""
+
+HEADERS = {
+    "User-Agent": f"django-credfirewall/{__version__}",
+    "Accept": "text/plain, */*",
+    # Uncompressed: nothing that expands without bound, and Content-MD5 is of the same bytes.
+    "Accept-Encoding": "identity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question for one prefix."""
+
+    url: str = field(repr=False)
+    padded: bool
+
+    @classmethod
+    def for_prefix(cls, base: str, prefix: str, *, padded: bool) -> "Request":
+        return cls(f"{base.rstrip('/')}/{prefix}", padded)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**HEADERS, "Add-Padding": "true"} if self.padded else HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer, whatever it says. ``headers`` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def packed(self) -> PackedRange:
+        """Read the answer as a range. Raises SourceUnavailable."""
+        if self.status != 200:
+            raise _refusal(self.status, self.headers)
+        if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise SourceUnavailable(Reason.MALFORMED)
+        announced = self.headers.get("content-length")
+        if announced is not None and announced.strip() != str(len(self.body)):
+            raise SourceUnavailable(Reason.TRUNCATED)
+        return parse(self.body, self.headers.get("content-md5"))
+
+
+def _refusal(status: int, headers: Mapping[str, str]) -> SourceUnavailable:
+    if status == 429:
+        seconds = headers.get("retry-after", "").strip()
+        known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
+        return SourceUnavailable(
+            Reason.RATE_LIMITED, retry_after=float(seconds) if known else None
+        )
+    if 300 <= status < 400:
+        return SourceUnavailable(Reason.REDIRECT)
+    if 400 <= status < 500:
+        return SourceUnavailable(Reason.HTTP_CLIENT_ERROR)
+    if status >= 500:
+        return SourceUnavailable(Reason.HTTP_SERVER_ERROR)
+    return SourceUnavailable(Reason.HTTP_STATUS)
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment (HTTPS_PROXY, NO_PROXY ...) asks for, if any."""
+    return select_proxy(url, get_environ_proxies(url))
+
+
+@lru_cache(maxsize=8)
+def tls_context(
+    bundle: str | None, socket_class: type[ssl.SSLSocket] = ssl.SSLSocket
+) -> ssl.SSLContext:
+    """Return a verifying context. Loading the certificates takes 20 ms, so it is kept."""
+    context = ssl.create_default_context(cafile=None if bundle else certifi.where())
+    if bundle is not None:
+        is_folder = os.path.isdir(bundle)
+        context.load_verify_locations(**{"capath" if is_folder else "cafile": bundle})
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = socket_class
+    return context
+
+
+def ca_bundle() -> str | None:
+    """Return the file or folder of trusted certificates that the environment names, if any."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return next((path for name in names if (path := os.environ.get(name))), None)

@@ -1,0 +1,57 @@
+"""The range API's answer, read strictly. Pure: bytes in, a packed range or an error out.
+
+The grammar is that of the service and its known quirks: rows ``SUFFIX:COUNT`` between CRLF or LF,
+upper or lower case, perhaps a byte order mark, blank lines, thousands separators, and padding rows
+with the count 0. Anything else makes the whole body unusable: half of an answer is not an answer.
+"""
+
+import base64
+import hashlib
+
+from credfirewall.corpus.layout import LayoutError, PackedRange, pack
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.verdict import Reason
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def parse(body: bytes, content_md5: str | None = None) -> PackedRange:
+    """Check and pack a range body.
+
+    ``content_md5`` (RFC 1864) is compared where the body is unpadded: the service computes it
+    for that form only. Raises SourceUnavailable("empty", "malformed" or "checksum").
+    """
+    rows = body.strip(b"\r\n").split(b"\r\n")
+    padded = rows[-1].endswith(b":0")
+    while rows and rows[-1].endswith(b":0"):
+        rows.pop()
+    if not padded and content_md5 and not _md5_matches(body, content_md5):
+        raise SourceUnavailable(Reason.CHECKSUM)
+    # Nearly every body is in order as it is; the quirks are looked for in one that is not.
+    packed = _pack(rows) or _pack(_tidied(body))
+    if packed is None:
+        raise SourceUnavailable(Reason.MALFORMED)
+    return packed
+
+
+def _pack(rows: list[bytes]) -> PackedRange | None:
+    if sorted(rows) != rows:
+        return None
+    try:
+        return pack(rows)
+    except LayoutError:
+        return None
+
+
+def _tidied(body: bytes) -> list[bytes]:
+    """Return the real rows of a body with quirks. Raises SourceUnavailable("empty")."""
+    text = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b",", b"").upper()
+    rows = sorted(row for row in text.split(b"\n") if row and not row.endswith(b":0"))
+    if not rows:
+        raise SourceUnavailable(Reason.EMPTY)
+    return rows
+
+
+def _md5_matches(body: bytes, content_md5: str) -> bool:
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode() == content_md5.strip()

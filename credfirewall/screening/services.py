@@ -1,0 +1,86 @@
+"""Screening: from a password to a verdict, and what an UNKNOWN one means."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.views.decorators.debug import sensitive_variables
+
+from credfirewall.conf import conf
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.digest import Candidate
+from credfirewall.screening.sources import SteppedSource, chain
+from credfirewall.screening.steps import Send, Steps, arun, run
+from credfirewall.screening.verdict import Reason, Status, Verdict
+from credfirewall.signals import password_breached
+
+
+@sensitive_variables()
+def screen(password: str, *, user: Any = None) -> Verdict:
+    """Say whether ``password`` is known from a breach.
+
+    Asking Have I Been Pwned takes at most HIBP_DEADLINE seconds. ``user`` is passed on to the
+    ``password_breached`` signal. Nothing is written to the database. Raises PasswordTooLong or
+    PasswordNotText.
+    """
+    return run(_screening(Candidate.of(password), chain.active(), user))
+
+
+@sensitive_variables()
+async def ascreen(password: str, *, user: Any = None) -> Verdict:
+    """Say the same as ``screen`` without blocking the event loop."""
+    return await arun(_screening(Candidate.of(password), chain.active(), user))
+
+
+@sensitive_variables()
+def screen_locally(password: str, *, user: Any = None) -> Verdict:
+    """Screen against the blocklist and the bundled list: nobody is asked.
+
+    Raises PasswordTooLong or PasswordNotText.
+    """
+    return run(_screening(Candidate.of(password), chain.local(), user))
+
+
+def is_refused(verdict: Verdict) -> bool:
+    """Whether a password with this verdict may not be set: the one place that reads ON_UNKNOWN."""
+    if verdict.status is Status.UNKNOWN:
+        return conf.ON_UNKNOWN == "reject"
+    return verdict.status is Status.BREACHED
+
+
+def _screening(
+    candidate: Candidate, sources: Sequence[SteppedSource], user: Any
+) -> Steps[Verdict]:
+    verdict = yield from _decide(candidate, sources)
+    if verdict.status is Status.BREACHED:
+        yield Send(password_breached, {"verdict": verdict, "user": user})
+    return verdict
+
+
+def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Verdict]:
+    """Ask each source in turn.
+
+    The first BREACHED ends the chain. Once an authoritative source has said "not here", further
+    authoritative ones are not asked: they answer the same question and are there as fallbacks.
+    Lists of words are always asked. Without any authoritative source in the chain, all of it
+    has to answer.
+    """
+    clean: Verdict | None = None
+    settled, failure = False, ""
+    for source in sources:
+        if settled and source.authoritative:
+            continue
+        try:
+            answer = yield from source.steps(candidate)
+        except SourceUnavailable as error:
+            failure = failure or error.reason
+            continue
+        if answer.found and (answer.count is None or answer.count >= conf.MIN_COUNT):
+            return Verdict(Status.BREACHED, answer.count, source.name, answer.note)
+        if not settled:
+            note = Reason.BELOW_MIN_COUNT if answer.found else answer.note
+            clean = Verdict(Status.CLEAN, answer.count, source.name, note)
+            settled = source.authoritative
+    lists_only = not any(source.authoritative for source in sources)
+    if clean is not None and (settled or lists_only and not failure):
+        return clean
+    return Verdict(Status.UNKNOWN, reason=failure or Reason.NO_SOURCE)

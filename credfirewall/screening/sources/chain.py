@@ -1,0 +1,107 @@
+"""The chain of sources that ``SOURCES`` names, each in its stepped form."""
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from credfirewall.conf import conf
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.digest import Candidate
+from credfirewall.screening.health import Health, State
+from credfirewall.screening.sources import SnapshotSource, Source, SteppedSource
+from credfirewall.screening.sources.blocklist import BlocklistSource
+from credfirewall.screening.sources.bundled import BundledSource
+from credfirewall.screening.sources.hibp import HibpSource
+from credfirewall.screening.steps import Blocking, Steps
+from credfirewall.screening.verdict import Answer, Reason
+
+logger = logging.getLogger("credfirewall.screening")
+
+LOCAL = ("blocklist", "bundled")
+"""Built-in sources that ask nobody."""
+NAMES = (*LOCAL, "hibp")
+
+
+class Snapshot:
+    """Drives a source that answers from memory once it is loaded."""
+
+    def __init__(self, source: SnapshotSource) -> None:
+        self.name, self.authoritative = source.name, source.authoritative
+        self._source = source
+        self._health = Health(source.name)
+
+    def steps(self, candidate: Candidate) -> Steps[Answer]:
+        if not self._source.ready():
+            try:
+                yield Blocking(self._source.refresh)
+            except SourceUnavailable as error:
+                yield from self._health.becomes(State.DEGRADED, error.reason)
+                raise
+        yield from self._health.becomes(State.WORKING)
+        return self._source.lookup(candidate)
+
+
+class Custom:
+    """Drives a host's own source, whose failures must not become a form's."""
+
+    def __init__(self, source: Source) -> None:
+        self.name, self.authoritative = source.name, source.authoritative
+        self._source = source
+        self._health = Health(source.name)
+
+    def steps(self, candidate: Candidate) -> Steps[Answer]:
+        reason = ""
+        try:
+            answer: Answer = yield Blocking(lambda: self._source.lookup(candidate))
+        except SourceUnavailable as error:
+            reason = error.reason
+        except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
+            # Its message and traceback might hold the password, so the class has to do.
+            logger.error("The source %r raised %s.", self.name, type(error).__name__)  # noqa: TRY400
+            reason = Reason.ERROR
+        yield from self._health.becomes(State.DEGRADED if reason else State.WORKING, reason)
+        if reason:
+            raise SourceUnavailable(reason)
+        return answer
+
+
+def active() -> Sequence[SteppedSource]:
+    """Return the sources of the settings, in order. Raises ImproperlyConfigured."""
+    return [source(name) for name in conf.SOURCES]
+
+
+def local() -> Sequence[SteppedSource]:
+    """Return the built-in sources that ask nobody."""
+    return [source(name) for name in LOCAL]
+
+
+def source(name: str) -> SteppedSource:
+    """Return the one instance behind a built-in name or a dotted path."""
+    return _hibp(conf.HIBP_URL) if name == "hibp" else _by_name(name)
+
+
+@lru_cache(maxsize=8)
+def _hibp(url: str) -> HibpSource:
+    return HibpSource(url)
+
+
+@lru_cache(maxsize=32)
+def _by_name(name: str) -> SteppedSource:
+    if name == "blocklist":
+        return Snapshot(BlocklistSource())
+    if name == "bundled":
+        return Snapshot(BundledSource())
+    if "." not in name:
+        raise ImproperlyConfigured(f"CREDFIREWALL['SOURCES']: there is no source {name!r}.")
+    try:
+        made = import_string(name)()
+    except ImportError as error:
+        raise ImproperlyConfigured(f"CREDFIREWALL['SOURCES']: {error}") from error
+    if not isinstance(made, Source):
+        raise ImproperlyConfigured(
+            f"CREDFIREWALL['SOURCES']: {name!r} has no name, authoritative and lookup()."
+        )
+    return Custom(made)

@@ -1,0 +1,146 @@
+"""Have I Been Pwned by k-anonymity: cached, one fetch per prefix at a time, behind a breaker."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from credfirewall.conf import conf
+from credfirewall.corpus.layout import PackedRange
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening import async_transport, egress, transport
+from credfirewall.screening.breaker import Breaker
+from credfirewall.screening.budget import Budget
+from credfirewall.screening.cache import Entry, SharedCache, key_for
+from credfirewall.screening.deadline import Deadline
+from credfirewall.screening.digest import Candidate, Digest
+from credfirewall.screening.health import Health
+from credfirewall.screening.steps import Pause, Steps
+from credfirewall.screening.verdict import Answer, Reason
+
+CONCURRENCY = 256
+"""Requests that one process has open at a time; more wait within their deadline."""
+CLOCK_SKEW = 300.0
+"""Seconds by which another machine's clock may be ahead."""
+NOT_THE_SERVICE = {Reason.BUDGET, Reason.BUSY}
+"""Reasons that say nothing of the service, so the breaker does not count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask the service for one range."""
+
+    request: egress.Request
+    deadline: Deadline
+
+    def run(self) -> egress.Response:
+        return transport.client.fetch(self.request, self.deadline)
+
+    async def arun(self) -> egress.Response:
+        return await async_transport.client.fetch(self.request, self.deadline)
+
+
+class HibpSource:
+    """The range API at HIBP_URL. One instance per process and address."""
+
+    name = "hibp"
+    authoritative = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cache: SharedCache | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._cache = cache or SharedCache()
+        self._clock = clock
+        self._monotonic = monotonic
+        self.health = Health(self.name)
+        self.breaker = Breaker(url, self._cache, self.health, clock)
+        self._budget = Budget(url, self._cache, clock)
+        self._slots = threading.BoundedSemaphore(CONCURRENCY)
+
+    def steps(self, candidate: Candidate) -> Steps[Answer]:
+        """Answer for each form of the password. Raises SourceUnavailable."""
+        started = self._monotonic()
+        count, note = 0, ""
+        for digest in candidate.digests:
+            packed, stale = yield from self._range(digest, started)
+            count = max(count, packed.count(digest.suffix))
+            note = Reason.STALE if stale else note
+            if count >= conf.MIN_COUNT:
+                break
+        return Answer(count > 0, count, note)
+
+    def _range(self, digest: Digest, started: float) -> Steps[tuple[PackedRange, bool]]:
+        """Return the digest's range, and whether it is a stale one in place of a fresh answer."""
+        key = key_for("range", self._url, digest.prefix)
+        entry = Entry.opened(key, (yield self._cache.get(key)))
+        if entry and self._age(entry) < conf.CACHE_TTL:
+            return entry.packed, False
+        try:
+            deadline = Deadline(started + conf.HIBP_DEADLINE, self._monotonic)
+            return (yield from self._refill(key, digest, deadline)), False
+        except SourceUnavailable:
+            if entry is None or self._age(entry) >= conf.CACHE_TTL + conf.CACHE_STALE:
+                raise
+        return entry.packed, True
+
+    def _refill(self, key: str, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
+        """Fetch and store a range, or wait for whoever is doing just that."""
+        yield from self.breaker.guard()
+        lock = key_for("lock", key)
+        seconds = max(1, int(conf.HIBP_DEADLINE))
+        pause = 0.01
+        while not (yield self._cache.add(lock, seconds)):
+            yield Pause(min(pause, deadline.remaining()))
+            pause = min(2 * pause, 0.1)
+            entry = Entry.opened(key, (yield self._cache.get(key)))
+            if entry and self._age(entry) < conf.CACHE_TTL:
+                return entry.packed
+            yield from self.breaker.guard()
+        try:
+            packed = yield from self._fetch(digest, deadline)
+        except SourceUnavailable:
+            yield self._cache.delete(lock)
+            raise
+        sealed = Entry(self._clock(), packed).sealed(key)
+        yield self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
+        return packed
+
+    def _fetch(self, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
+        permit = yield from self.breaker.enter(conf.HIBP_DEADLINE)
+        try:
+            yield from self._budget.take()
+            packed = yield from self._exchange(digest, deadline)
+        except SourceUnavailable as error:
+            if error.reason in NOT_THE_SERVICE:
+                yield from self.breaker.abandoned(permit)
+            else:
+                yield from self.breaker.failed(permit, error)
+            raise
+        yield from self.breaker.succeeded()
+        return packed
+
+    def _exchange(self, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
+        while not self._slots.acquire(blocking=False):
+            if deadline.expired:
+                raise SourceUnavailable(Reason.BUSY)
+            yield Pause(0.01)
+        try:
+            request = egress.Request.for_prefix(
+                self._url, digest.prefix, padded=conf.HIBP_PADDING
+            )
+            response = yield Fetch(request, deadline)
+        finally:
+            self._slots.release()
+        packed: PackedRange = response.packed()
+        return packed
+
+    def _age(self, entry: Entry) -> float:
+        """Seconds since the entry was fetched; one from the far future counts as outdated."""
+        age = self._clock() - entry.fetched_at
+        return age if age >= -CLOCK_SKEW else float("inf")

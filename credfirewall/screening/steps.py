@@ -1,0 +1,103 @@
+"""Screening written once, for synchronous and asynchronous callers.
+
+The flow is a generator that yields each piece of input or output as a ``Step`` and gets its result
+back. ``run`` performs the steps by blocking, ``arun`` by awaiting: parsing, matching, waiting
+and deciding exist in one copy, and only the steps themselves know two ways.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.dispatch import Signal
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Step(Protocol[T_co]):
+    """One piece of input or output, in a blocking and an awaiting form."""
+
+    def run(self) -> T_co: ...
+    async def arun(self) -> T_co: ...
+
+
+Steps = Generator[Step[Any], Any, T]
+
+
+def run(steps: Steps[T]) -> T:
+    """Drive ``steps`` by blocking."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = step.run()
+            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Drive ``steps`` by awaiting. A cancellation closes the flow, so that it can clean up."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await step.arun()
+            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    finally:
+        steps.close()
+
+
+@dataclass(slots=True)
+class Pause:
+    """Let ``seconds`` pass."""
+
+    seconds: float
+
+    def run(self) -> None:
+        time.sleep(self.seconds)
+
+    async def arun(self) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+@dataclass(slots=True)
+class Blocking(Generic[T]):
+    """Call something that only exists in a synchronous form, such as the ORM."""
+
+    call: Callable[[], T]
+
+    def run(self) -> T:
+        return self.call()
+
+    async def arun(self) -> T:
+        # Thread-sensitive, as the ORM's connections demand.
+        return await sync_to_async(self.call)()
+
+
+@dataclass(slots=True)
+class Send:
+    """Send a signal. A receiver's error is logged by Django and stops nothing."""
+
+    signal: Signal
+    arguments: dict[str, Any]
+
+    def run(self) -> None:
+        self.signal.send_robust(sender=None, **self.arguments)
+
+    async def arun(self) -> None:
+        await self.signal.asend_robust(sender=None, **self.arguments)

@@ -1,0 +1,297 @@
+"""The blocking client: requests, with one deadline over everything that can take time.
+
+requests and urllib3 time each read on its own, so a server that drips one byte at a time holds a
+caller for as long as it likes. Here the sockets themselves know the deadline: name look-up, every
+address, the TLS handshake and each read of headers or body get what is left of it.
+"""
+
+import logging
+import os
+import socket
+import ssl
+import threading
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, IncompleteRead
+from urllib3.poolmanager import PoolManager
+
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening import egress
+from credfirewall.screening.bounded import BoundedPool, Saturated
+from credfirewall.screening.deadline import Deadline
+from credfirewall.screening.verdict import Reason
+
+CONNECTIONS = 32
+"""Idle connections kept for reuse."""
+
+
+class _Current(threading.local):
+    """The deadline of the request that this thread is making."""
+
+    deadline: Deadline | None = None
+
+
+_current = _Current()
+_names = BoundedPool("dns", threads=4, backlog=64)
+
+
+def _remaining() -> float:
+    return _current.deadline.remaining() if _current.deadline else 0.001
+
+
+class _Quiet(logging.Filter):
+    """Drops what urllib3 would log of our requests at DEBUG: the URL holds the prefix."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _current.deadline is None
+
+
+class DeadlineSocket(socket.socket):
+    """A socket that waits no longer than the current request may."""
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_remaining())
+        return super().recv_into(*args)
+
+    def recv(self, *args: Any) -> bytes:
+        self.settimeout(_remaining())
+        return super().recv(*args)
+
+
+class DeadlineTLSSocket(ssl.SSLSocket):
+    """The same above TLS; a handshake's timeout is a total one already."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        self.settimeout(_remaining())
+        super().do_handshake(block)
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_remaining())
+        return super().recv_into(*args)
+
+
+def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        look_up = lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # noqa: E731
+    reason = Reason.DNS
+    try:
+        return _names.submit(look_up).result(_remaining())
+    except FutureTimeout:
+        reason = Reason.TIMEOUT
+    except Saturated:
+        reason = Reason.BUSY
+    except (OSError, UnicodeError):
+        reason = Reason.DNS
+    raise SourceUnavailable(reason)
+
+
+def open_socket(host: str, port: int, options: Any) -> socket.socket:
+    """Connect to the first address that answers, giving each an equal share of the time left."""
+    addresses = _addresses(host, port)
+    timed_out = False
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+        sock = DeadlineSocket(family, kind, protocol)
+        try:
+            for option in options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(_remaining() / (len(addresses) - tried))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            timed_out = isinstance(error, TimeoutError)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise SourceUnavailable(Reason.TIMEOUT if timed_out else Reason.CONNECT)
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return open_socket(self._dns_host, self.port, self.socket_options)
+
+
+class _TLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return open_socket(self._dns_host, self.port, self.socket_options)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Connects through deadline sockets and always verifies: there is no switch for it."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._targets: dict[str, tuple[HTTPConnectionPool, str]] = {}
+        super().__init__(pool_maxsize=CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._use_our_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **kwargs)
+        if not known:
+            self._use_our_pools(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, _ = super().build_connection_pool_key_attributes(request, True, cert)
+        return host, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> HTTPConnectionPool:
+        return self._target(request, proxies)[0]
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        prefix: str = request.url.rpartition("/")[2]
+        return self._target(request, proxies)[1] + prefix
+
+    def _target(self, request: Any, proxies: Any) -> tuple[HTTPConnectionPool, str]:
+        """Return the pool for a request and its target up to the prefix.
+
+        Both are the same for each request to one address, and requests parses URLs six times
+        over to find them, which takes as long as the rest of its work.
+        """
+        base: str = request.url.rpartition("/")[0]
+        target = self._targets.get(base)
+        if target is None:
+            pool = super().get_connection_with_tls_context(request, True, proxies)
+            url = super().request_url(request, proxies).rpartition("/")[0] + "/"
+            target = self._targets[base] = pool, url
+        return target
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Keep what is used of an answer: no cookies, no guess at an encoding."""
+        response = requests.Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        return response
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave the pool as it is: requests would load the certificates at each connection."""
+
+    @staticmethod
+    def _use_our_pools(manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+
+class Client:
+    """A pooled ``requests`` session for range requests. Thread safe; renewed after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made_in = 0
+        self._session: requests.Session | None = None
+        self._proxies: dict[str, dict[str, str]] = {}
+
+    def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
+        """Return the whole answer to ``request``. Raises SourceUnavailable."""
+        _current.deadline = deadline
+        try:
+            reason = self._try(request, deadline)
+        finally:
+            _current.deadline = None
+        if isinstance(reason, egress.Response):
+            return reason
+        # Raised here and not in a handler: the errors of requests hold the URL.
+        deadline.remaining()
+        raise SourceUnavailable(reason)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = None
+
+    def _try(self, request: egress.Request, deadline: Deadline) -> egress.Response | str:
+        session = self._get_session()
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = "GET", request.url
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        try:
+            # The adapter and not session.send: that would follow redirects, keep cookies, read
+            # the environment again, and cost as much as the exchange itself.
+            answer = session.get_adapter(request.url).send(
+                prepared,
+                stream=True,
+                timeout=deadline.remaining(),
+                proxies=self._proxies_for(request.url),
+            )
+        except requests.exceptions.SSLError:
+            return Reason.TLS
+        except requests.exceptions.ProxyError:
+            return Reason.CONNECT
+        except requests.exceptions.Timeout:
+            return Reason.TIMEOUT
+        except (requests.exceptions.RequestException, HTTPError, OSError):
+            return Reason.RESET
+        return self._read(answer)
+
+    @staticmethod
+    def _read(answer: requests.Response) -> egress.Response | str:
+        raw, complete = answer.raw, False
+        try:
+            announced = raw.length_remaining
+            if announced is not None and announced > egress.MAX_BODY:
+                return Reason.TOO_LARGE
+            body = raw.read(egress.MAX_BODY + 1)
+            complete = len(body) <= egress.MAX_BODY
+            if not complete:
+                return Reason.TOO_LARGE
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return egress.Response(answer.status_code, headers, body)
+        except IncompleteRead:
+            return Reason.TRUNCATED
+        except (HTTPError, OSError):
+            return Reason.RESET
+        finally:
+            # A connection with bytes left in it must not be used again.
+            raw.release_conn() if complete else raw.close()
+
+    def _get_session(self) -> requests.Session:
+        if self._session is None or self._made_in != os.getpid():
+            with self._lock:
+                if self._session is None or self._made_in != os.getpid():
+                    self._session = self._new_session()
+                    self._made_in = os.getpid()
+                    self._proxies = {}
+        return self._session
+
+    @staticmethod
+    def _new_session() -> requests.Session:
+        context = egress.tls_context(egress.ca_bundle(), DeadlineTLSSocket)
+        session = requests.Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, DeadlineAdapter(context))
+        return session
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        # Reading the environment takes as long as a request does; the host part decides.
+        base = url.rsplit("/", 1)[0]
+        if base not in self._proxies:
+            proxy = egress.proxy_for(base)
+            self._proxies[base] = {"all": proxy} if proxy else {}
+        return self._proxies[base]
+
+
+client = Client()
+logging.getLogger("urllib3.connectionpool").addFilter(_Quiet())
