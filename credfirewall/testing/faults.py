@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
@@ -46,11 +47,15 @@ class Fault:
     """
 
     kind: ClassVar[str] = ""
-    at_accept: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         return self.kind
+
+    @property
+    def at_accept(self) -> bool:
+        """Whether it strikes a new connection, ahead of TLS and of any request."""
+        return False
 
     def __str__(self) -> str:
         return self.name
@@ -63,6 +68,9 @@ class Fault:
         """Answer; the connection is kept for another request when this is true."""
         await exchange.send(self.alter(exchange.response).wire)
         return True
+
+    async def meet(self, connection: socket.socket) -> None:
+        """Do to a new connection, which closes afterwards, what ``at_accept`` promises."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +246,7 @@ class Hang(Fault):
         return f"hang-{self.part}"
 
     @property
-    def at_accept(self) -> bool:  # type: ignore[override]  # a constant of most faults
+    def at_accept(self) -> bool:
         return self.part == ACCEPT
 
     async def answer(self, exchange: Exchange) -> bool:
@@ -247,6 +255,10 @@ class Hang(Fault):
             await exchange.send(response.head + response.body[: _cut(response)])
         await exchange.hang()
         return False
+
+    async def meet(self, connection: socket.socket) -> None:
+        while await asyncio.get_running_loop().sock_recv(connection, 1 << 16):
+            pass
 
 
 @dataclass(frozen=True)
@@ -261,7 +273,7 @@ class Reset(Fault):
         return f"reset-{self.part}"
 
     @property
-    def at_accept(self) -> bool:  # type: ignore[override]  # a constant of most faults
+    def at_accept(self) -> bool:
         return self.part == ACCEPT
 
     async def answer(self, exchange: Exchange) -> bool:
@@ -270,6 +282,9 @@ class Reset(Fault):
             await exchange.send(response.head + response.body[: _cut(response)])
         exchange.reset()
         return False
+
+    async def meet(self, connection: socket.socket) -> None:
+        reset_on_close(connection)
 
 
 @dataclass(frozen=True)
@@ -298,10 +313,11 @@ Rows = list[bytes]
 
 
 def _spoil_middle(spoil: Callable[[bytes, bytes], bytes]) -> Callable[[Rows], Rows]:
-    """Let ``spoil(suffix, count)`` rewrite one row and leave the others as they are."""
+    """Let ``spoil(suffix, count)`` rewrite one row, not of padding, and leave the others be."""
 
     def rewrite(rows: Rows) -> Rows:
-        at = len(rows) // 2
+        real = sum(not row.endswith(b":0") for row in rows)
+        at = real // 2
         suffix, _, count = rows[at].partition(b":")
         return [*rows[:at], spoil(suffix, count), *rows[at + 1 :]]
 

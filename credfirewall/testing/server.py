@@ -20,8 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from credfirewall.testing.faults import Delay, Exchange, Fault, Hang
-from credfirewall.testing.loopback import HOST, LoopbackServer, reset_on_close
+from credfirewall.testing.faults import Delay, Exchange, Fault
+from credfirewall.testing.loopback import HOST, LoopbackServer
 from credfirewall.testing.messages import Request, Response, content_md5
 from credfirewall.testing.ranges import Passwords, Ranges, Row, is_prefix
 
@@ -110,12 +110,7 @@ class RangeServer(LoopbackServer):
         fault = self._take(at_accept=True)
         if fault is None:
             return True
-        if isinstance(fault, Hang):
-            loop = asyncio.get_running_loop()
-            while await loop.sock_recv(connection, 1 << 16):
-                pass
-        else:
-            reset_on_close(connection)
+        await fault.meet(connection)
         return False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

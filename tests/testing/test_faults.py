@@ -294,6 +294,10 @@ class TestGarbage:
             "only-padding": b"~A:0",
         }
 
+    def test_padding_is_left_alone(self, server: RangeServer) -> None:
+        reply = told(server, faults.Garbage("word-count"), Add_Padding="true")
+        assert reply.body.split(b"\r\n")[1] == b"A" * 35 + b":many"
+
     def test_an_unknown_kind(self) -> None:
         with pytest.raises(ValueError, match="known: short-suffix"):
             faults.Garbage("compost")
