@@ -20,7 +20,7 @@ class PasswordNotText(UnusablePassword):
 
 
 class PasswordTooLong(UnusablePassword):
-    """The value is longer than the 4096 code points that are accepted (NIST SP 800-63B-4 3.1.1.2)."""
+    """The value is longer than the 4096 code points that are accepted."""
 
     code = "password_too_long"
 

@@ -110,7 +110,7 @@ def pack(rows: Sequence[bytes]) -> PackedRange:
     heads[0::2], heads[1::2] = table[0::_WIDTH], table[1::_WIDTH]
     buckets = binascii.unhexlify(heads)
     ends = [bisect_right(buckets, bucket) for bucket in range(_BUCKETS - 1)]
-    narrow = bytes([count if count < _WIDE else _WIDE for count in counts])
+    narrow = bytes([min(_WIDE, count) for count in counts])
     wide = [count for count in counts if count >= _WIDE]
     return PackedRange(
         n,
@@ -148,5 +148,5 @@ def _codes(table: bytes, rows: Sequence[bytes]) -> tuple[bytearray, list[int]]:
     if max(counts, default=0) > MAX_COUNT:
         raise LayoutError("a count that is out of range")
     for row, count in zip(longer, counts, strict=True):
-        codes[row] = _DIGITS[count if count < _ESCAPED else _ESCAPED]
+        codes[row] = _DIGITS[min(_ESCAPED, count)]
     return codes, [count for count in counts if count >= _ESCAPED]

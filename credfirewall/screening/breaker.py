@@ -101,9 +101,8 @@ class Breaker:
         """Record that the service gave no usable answer."""
         with self._lock:
             self._failures += 1
-            opens = permit.probe or not self.is_open and (
-                self._failures >= FAILURES or error.reason == Reason.RATE_LIMITED
-            )
+            enough = self._failures >= FAILURES or error.reason == Reason.RATE_LIMITED
+            opens = permit.probe or (enough and not self.is_open)
             if opens:
                 longer = self._open_for * 2 if permit.probe else SHORTEST
                 asked = error.retry_after or 0.0

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import certifi
 from requests.utils import get_environ_proxies, select_proxy
@@ -66,9 +67,7 @@ def _refusal(status: int, headers: Mapping[str, str]) -> SourceUnavailable:
     if status == 429:
         seconds = headers.get("retry-after", "").strip()
         known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
-        return SourceUnavailable(
-            Reason.RATE_LIMITED, retry_after=float(seconds) if known else None
-        )
+        return SourceUnavailable(Reason.RATE_LIMITED, retry_after=float(seconds) if known else None)
     if 300 <= status < 400:
         return SourceUnavailable(Reason.REDIRECT)
     if 400 <= status < 500:
@@ -90,7 +89,7 @@ def tls_context(
     """Return a verifying context. Loading the certificates takes 20 ms, so it is kept."""
     context = ssl.create_default_context(cafile=None if bundle else certifi.where())
     if bundle is not None:
-        is_folder = os.path.isdir(bundle)
+        is_folder = Path(bundle).is_dir()
         context.load_verify_locations(**{"capath" if is_folder else "cafile": bundle})
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = socket_class

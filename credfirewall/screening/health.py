@@ -26,7 +26,7 @@ class Health:
         return self._state
 
     def becomes(self, state: State, reason: str = "") -> Steps[None]:
-        """Send ``source_degraded`` if this is news. An open breaker stays "open" until an answer."""
+        """Send ``source_degraded`` if this is news. "open" stays until there is an answer."""
         with self._lock:
             if state is self._state or (self._state, state) == (State.OPEN, State.DEGRADED):
                 return

@@ -47,9 +47,7 @@ def is_refused(verdict: Verdict) -> bool:
     return verdict.status is Status.BREACHED
 
 
-def _screening(
-    candidate: Candidate, sources: Sequence[SteppedSource], user: Any
-) -> Steps[Verdict]:
+def _screening(candidate: Candidate, sources: Sequence[SteppedSource], user: Any) -> Steps[Verdict]:
     verdict = yield from _decide(candidate, sources)
     if verdict.status is Status.BREACHED:
         yield Send(password_breached, {"verdict": verdict, "user": user})
@@ -72,7 +70,8 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
         try:
             answer = yield from source.steps(candidate)
         except SourceUnavailable as error:
-            failure = failure or error.reason
+            if source.authoritative or not failure:
+                failure = error.reason
             continue
         if answer.found and (answer.count is None or answer.count >= conf.MIN_COUNT):
             return Verdict(Status.BREACHED, answer.count, source.name, answer.note)
@@ -81,6 +80,6 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
             clean = Verdict(Status.CLEAN, answer.count, source.name, note)
             settled = source.authoritative
     lists_only = not any(source.authoritative for source in sources)
-    if clean is not None and (settled or lists_only and not failure):
+    if clean is not None and (settled or (lists_only and not failure)):
         return clean
     return Verdict(Status.UNKNOWN, reason=failure or Reason.NO_SOURCE)

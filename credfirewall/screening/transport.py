@@ -137,7 +137,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
-        self._targets: dict[str, tuple[HTTPConnectionPool, str]] = {}
+        self._targets: dict[str, tuple[Any, str]] = {}
         super().__init__(pool_maxsize=CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -153,20 +153,20 @@ class DeadlineAdapter(HTTPAdapter):
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> Any:
         host, _ = super().build_connection_pool_key_attributes(request, True, cert)
         return host, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> HTTPConnectionPool:
+    ) -> Any:
         return self._target(request, proxies)[0]
 
     def request_url(self, request: Any, proxies: Any) -> str:
         prefix: str = request.url.rpartition("/")[2]
         return self._target(request, proxies)[1] + prefix
 
-    def _target(self, request: Any, proxies: Any) -> tuple[HTTPConnectionPool, str]:
+    def _target(self, request: Any, proxies: Any) -> tuple[Any, str]:
         """Return the pool for a request and its target up to the prefix.
 
         Both are the same for each request to one address, and requests parses URLs six times

@@ -131,9 +131,7 @@ class HibpSource:
                 raise SourceUnavailable(Reason.BUSY)
             yield Pause(0.01)
         try:
-            request = egress.Request.for_prefix(
-                self._url, digest.prefix, padded=conf.HIBP_PADDING
-            )
+            request = egress.Request.for_prefix(self._url, digest.prefix, padded=conf.HIBP_PADDING)
             response = yield Fetch(request, deadline)
         finally:
             self._slots.release()
