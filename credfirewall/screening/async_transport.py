@@ -8,7 +8,6 @@ closes the connections in the loop they belong to.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -37,10 +36,10 @@ class AsyncClient:
     """Range requests without threads, in whichever event loop it is used."""
 
     def __init__(self) -> None:
-        self._sessions: WeakKeyDictionary[
+        self._sessions: dict[
             asyncio.AbstractEventLoop,
             tuple[AsyncGenerator[aiohttp.ClientSession, None], aiohttp.ClientSession],
-        ] = WeakKeyDictionary()
+        ] = {}
 
     async def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
         """Return the whole answer to ``request``. Raises SourceUnavailable."""
@@ -62,7 +61,7 @@ class AsyncClient:
                 request.url,
                 headers=request.headers,
                 allow_redirects=False,
-                proxy=egress.proxy_for(request.url),
+                proxy=request.proxy,
             ) as answer:
                 return await self._read(answer)
         except aiohttp.ClientConnectorDNSError:
@@ -95,9 +94,11 @@ class AsyncClient:
     async def _get_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         known = self._sessions.get(loop)
-        if known is None:
+        if known is None or known[1].closed:
+            for other in [each for each in tuple(self._sessions) if each.is_closed()]:
+                self._sessions.pop(other, None)
             scope = _session()
-            # No await between the look-up and here ever suspends: the generator does not wait.
+            # Nothing here suspends, so that no other task of this loop can come in between.
             known = self._sessions[loop] = scope, await anext(scope)
         return known[1]
 

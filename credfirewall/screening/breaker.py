@@ -94,7 +94,7 @@ class Breaker:
             self._failures = 0
             self._open_until = self._open_for = self._probing_until = 0.0
         if was_open:
-            yield self._cache.delete(self._key(), self._key("probe"))
+            self._cache.delete(self._key(), self._key("probe"))
         yield from self._health.becomes(State.WORKING)
 
     def failed(self, permit: Permit, error: SourceUnavailable) -> Steps[None]:
@@ -111,17 +111,17 @@ class Breaker:
                 self._probing_until = 0.0
         if opens:
             state = seal(self._key(), _STATE.pack(self._open_until, self._open_for))
-            yield self._cache.put(self._key(), state, int(LONGEST), release=self._key("probe"))
+            self._cache.put(self._key(), state, int(LONGEST), release=self._key("probe"))
             yield from self._health.becomes(State.OPEN, error.reason)
         else:
             yield from self._health.becomes(State.DEGRADED, error.reason)
 
-    def abandoned(self, permit: Permit) -> Steps[None]:
+    def abandoned(self, permit: Permit) -> None:
         """Give a permit back unused: what stopped the request says nothing of the service."""
         if permit.probe:
             with self._lock:
                 self._probing_until = 0.0
-            yield self._cache.delete(self._key("probe"))
+            self._cache.delete(self._key("probe"))
 
     def _key(self, kind: str = "state") -> str:
         return key_for("breaker", self._scope, kind)

@@ -91,11 +91,8 @@ class SharedCache:
         """Claim ``key``. Without a working cache everybody wins: a lock only saves work."""
         return self.call(lambda cache: cache.add(key, 1, seconds), True)
 
-    def delete(self, *keys: str) -> "CacheCall[object]":
-        return self.call(lambda cache: [cache.delete(key) for key in keys], None)
-
-    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> "CachePut":
-        """Store ``value``, then give up the lock ``release``, without waiting for either."""
+    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> None:
+        """Store ``value``, then give up the lock ``release``."""
 
         def operation(cache: BaseCache) -> None:
             try:
@@ -104,7 +101,26 @@ class SharedCache:
                 cache.set(key, base64.b85encode(value).decode(), seconds)
             cache.delete(release)
 
-        return CachePut(self, operation)
+        self.soon(operation)
+
+    def delete(self, *keys: str) -> None:
+        """Remove ``keys``."""
+        self.soon(lambda cache: [cache.delete(key) for key in keys])
+
+    def soon(self, operation: Callable[[BaseCache], object]) -> None:
+        """Perform a write that nobody waits for: now if it is to memory, else in the pool."""
+        if self.reach is Reach.IN_PROCESS:
+            self.directly(operation, None)
+        elif not self.avoided:
+            try:
+                self.submit(operation).add_done_callback(self._done)
+            except Saturated as error:
+                self.failed(error)
+
+    def _done(self, future: Future[object]) -> None:
+        error = future.exception()
+        if isinstance(error, Exception):
+            self.failed(error)
 
     @property
     def reach(self) -> Reach:
@@ -208,31 +224,6 @@ class CacheCall(Generic[T]):
         self.cache.failed(error)
         self.cache.took(self.cache.clock() - started)
         return self.default
-
-
-@dataclass(slots=True)
-class CachePut:
-    """A write that nobody waits for, unless it is to memory."""
-
-    cache: SharedCache
-    operation: Callable[[BaseCache], None]
-
-    def run(self) -> None:
-        if self.cache.reach is Reach.IN_PROCESS:
-            self.cache.directly(self.operation, None)
-        elif not self.cache.avoided:
-            try:
-                self.cache.submit(self.operation).add_done_callback(self._done)
-            except Saturated as error:
-                self.cache.failed(error)
-
-    async def arun(self) -> None:
-        self.run()
-
-    def _done(self, future: Future[None]) -> None:
-        error = future.exception()
-        if isinstance(error, Exception):
-            self.cache.failed(error)
 
 
 def key_for(kind: str, *parts: str) -> str:

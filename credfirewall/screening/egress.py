@@ -31,12 +31,17 @@ HEADERS = {
 class Request:
     """A question for one prefix."""
 
-    url: str = field(repr=False)
+    base: str
+    prefix: str = field(repr=False)
     padded: bool
 
-    @classmethod
-    def for_prefix(cls, base: str, prefix: str, *, padded: bool) -> "Request":
-        return cls(f"{base.rstrip('/')}/{prefix}", padded)
+    @property
+    def url(self) -> str:
+        return f"{self.base.rstrip('/')}/{self.prefix}"
+
+    @property
+    def proxy(self) -> str | None:
+        return proxy_for(self.base)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -77,8 +82,24 @@ def _refusal(status: int, headers: Mapping[str, str]) -> SourceUnavailable:
     return SourceUnavailable(Reason.HTTP_STATUS)
 
 
+_PROXY_VARIABLES = [
+    variant
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    for variant in (name, name.lower())
+]
+
+
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment (HTTPS_PROXY, NO_PROXY ...) asks for, if any."""
+    """Return the proxy that the environment (HTTPS_PROXY, NO_PROXY ...) asks for, if any.
+
+    ``url`` should be without the prefix: the answer is kept, because finding it takes as long as
+    a request does.
+    """
+    return _proxy_for(url, tuple(map(os.environ.get, _PROXY_VARIABLES)))
+
+
+@lru_cache(maxsize=64)
+def _proxy_for(url: str, environment: tuple[str | None, ...]) -> str | None:
     return select_proxy(url, get_environ_proxies(url))
 
 

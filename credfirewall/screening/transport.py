@@ -137,7 +137,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
-        self._targets: dict[str, tuple[Any, str]] = {}
+        self._targets: dict[tuple[str, str | None], tuple[Any, str]] = {}
         super().__init__(pool_maxsize=CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -172,12 +172,12 @@ class DeadlineAdapter(HTTPAdapter):
         Both are the same for each request to one address, and requests parses URLs six times
         over to find them, which takes as long as the rest of its work.
         """
-        base: str = request.url.rpartition("/")[0]
-        target = self._targets.get(base)
+        key = request.url.rpartition("/")[0], proxies.get("all")
+        target = self._targets.get(key)
         if target is None:
             pool = super().get_connection_with_tls_context(request, True, proxies)
             url = super().request_url(request, proxies).rpartition("/")[0] + "/"
-            target = self._targets[base] = pool, url
+            target = self._targets[key] = pool, url
         return target
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
@@ -201,7 +201,6 @@ class Client:
         self._lock = threading.Lock()
         self._made_in = 0
         self._session: requests.Session | None = None
-        self._proxies: dict[str, dict[str, str]] = {}
 
     def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
         """Return the whole answer to ``request``. Raises SourceUnavailable."""
@@ -223,7 +222,7 @@ class Client:
             self._session = None
 
     def _try(self, request: egress.Request, deadline: Deadline) -> egress.Response | str:
-        session = self._get_session()
+        session, proxy = self._get_session(), request.proxy
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
@@ -234,8 +233,10 @@ class Client:
                 prepared,
                 stream=True,
                 timeout=deadline.remaining(),
-                proxies=self._proxies_for(request.url),
+                proxies={"all": proxy} if proxy else {},
             )
+        except SourceUnavailable as error:
+            return error.reason
         except requests.exceptions.SSLError:
             return Reason.TLS
         except requests.exceptions.ProxyError:
@@ -259,13 +260,17 @@ class Client:
                 return Reason.TOO_LARGE
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return egress.Response(answer.status_code, headers, body)
+        except SourceUnavailable as error:
+            return error.reason
         except IncompleteRead:
             return Reason.TRUNCATED
         except (HTTPError, OSError):
             return Reason.RESET
         finally:
-            # A connection with bytes left in it must not be used again.
-            raw.release_conn() if complete else raw.close()
+            if complete:
+                raw.release_conn()
+            else:  # a connection with bytes left in it must not be used again
+                raw.close()
 
     def _get_session(self) -> requests.Session:
         if self._session is None or self._made_in != os.getpid():
@@ -273,7 +278,6 @@ class Client:
                 if self._session is None or self._made_in != os.getpid():
                     self._session = self._new_session()
                     self._made_in = os.getpid()
-                    self._proxies = {}
         return self._session
 
     @staticmethod
@@ -283,14 +287,6 @@ class Client:
         for scheme in ("http://", "https://"):
             session.mount(scheme, DeadlineAdapter(context))
         return session
-
-    def _proxies_for(self, url: str) -> dict[str, str]:
-        # Reading the environment takes as long as a request does; the host part decides.
-        base = url.rsplit("/", 1)[0]
-        if base not in self._proxies:
-            proxy = egress.proxy_for(base)
-            self._proxies[base] = {"all": proxy} if proxy else {}
-        return self._proxies[base]
 
 
 client = Client()

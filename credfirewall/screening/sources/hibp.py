@@ -104,11 +104,11 @@ class HibpSource:
             yield from self.breaker.guard()
         try:
             packed = yield from self._fetch(digest, deadline)
-        except SourceUnavailable:
-            yield self._cache.delete(lock)
+        except BaseException:  # a cancelled check comes by here too, and may not wait
+            self._cache.delete(lock)
             raise
         sealed = Entry(self._clock(), packed).sealed(key)
-        yield self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
+        self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
         return packed
 
     def _fetch(self, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
@@ -118,9 +118,12 @@ class HibpSource:
             packed = yield from self._exchange(digest, deadline)
         except SourceUnavailable as error:
             if error.reason in NOT_THE_SERVICE:
-                yield from self.breaker.abandoned(permit)
+                self.breaker.abandoned(permit)
             else:
                 yield from self.breaker.failed(permit, error)
+            raise
+        except GeneratorExit:
+            self.breaker.abandoned(permit)
             raise
         yield from self.breaker.succeeded()
         return packed
@@ -131,7 +134,7 @@ class HibpSource:
                 raise SourceUnavailable(Reason.BUSY)
             yield Pause(0.01)
         try:
-            request = egress.Request.for_prefix(self._url, digest.prefix, padded=conf.HIBP_PADDING)
+            request = egress.Request(self._url, digest.prefix, padded=conf.HIBP_PADDING)
             response = yield Fetch(request, deadline)
         finally:
             self._slots.release()
