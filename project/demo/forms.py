@@ -9,12 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     UserCreationForm = auth_forms.UserCreationForm[User]
-    UserPasswordChangeForm = auth_forms.PasswordChangeForm[User]
     UserSetPasswordForm = auth_forms.SetPasswordForm[User]
     SetPasswordMixin = auth_forms.SetPasswordMixin[User]
 else:
     UserCreationForm = auth_forms.UserCreationForm
-    UserPasswordChangeForm = auth_forms.PasswordChangeForm
     UserSetPasswordForm = auth_forms.SetPasswordForm
     SetPasswordMixin = auth_forms.SetPasswordMixin
 
@@ -49,7 +47,7 @@ class SignUpForm(RefusalAtTheChoice, UserCreationForm):
         }
 
 
-class PasswordChangeForm(RefusalAtTheChoice, UserPasswordChangeForm):
+class PasswordChangeForm(RefusalAtTheChoice, auth_forms.PasswordChangeForm):
     """Django's change of a password."""
 
 

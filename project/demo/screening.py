@@ -74,9 +74,9 @@ def sources() -> list[SourceRow]:
 
 def service_silent() -> bool:
     """Whether whoever knows the breaches last failed to answer this process."""
-    return bool(_silent.difference(LISTS).intersection(conf.SOURCES))
+    return bool(_silent - LISTS)
 
 
 def context(request: HttpRequest) -> dict[str, bool]:
     """For every page: whether the breach service is silent, and whether this is the demo."""
-    return {"source_silent": service_silent(), "demo": settings.DEMO}
+    return {"source_silent": service_silent(), "demo": getattr(settings, "DEMO", False)}

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.auth import forms as auth_forms
 from django.contrib.auth import login, views
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -84,7 +85,7 @@ class PasswordChangeView(views.PasswordChangeView):
     form_class = forms.PasswordChangeForm
     template_name = "accounts/password_change_form.html"
 
-    def form_valid(self, form: forms.PasswordChangeForm) -> HttpResponse:
+    def form_valid(self, form: auth_forms.PasswordChangeForm) -> HttpResponse:
         response = super().form_valid(form)
         tell_verdict(self.request, form.cleaned_data["new_password1"], form.user)
         return response
@@ -96,7 +97,7 @@ class PasswordResetConfirmView(views.PasswordResetConfirmView):
     form_class = forms.SetPasswordForm
     template_name = "accounts/password_reset_confirm.html"
 
-    def form_valid(self, form: forms.SetPasswordForm) -> HttpResponse:
+    def form_valid(self, form: "auth_forms.SetPasswordForm[User]") -> HttpResponse:
         response = super().form_valid(form)
         tell_verdict(self.request, form.cleaned_data["new_password1"], form.user)
         return response

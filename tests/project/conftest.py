@@ -42,10 +42,10 @@ def demo_settings() -> dict[str, Any]:
 @pytest.fixture
 def site(settings: Settings, demo_settings: dict[str, Any]) -> Iterator[None]:
     """Serve the demo's pages in this test."""
-    get_finder.cache_clear()
+    get_finder.cache_clear()  # type: ignore[attr-defined]
     for name in TAKEN_OVER:
         setattr(settings, name, demo_settings[name])
     screening.forget()
     yield
     screening.forget()
-    get_finder.cache_clear()
+    get_finder.cache_clear()  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from project import environment
 from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
+Done = subprocess.CompletedProcess[str]
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "project.production",
     "SECRET_KEY": "S3Jw0v9hPq7uXz2LmN5bTcR8yKdFgA1eWiQoVxZtUjBsHnMpLkYr4",
@@ -27,7 +28,7 @@ PRODUCTION = {
 }
 
 
-def python(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+def python(variables: dict[str, str], *arguments: str, cwd: Path = ROOT) -> Done:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
@@ -39,10 +40,6 @@ def python(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.Co
     )
 
 
-def check_deploy(**variables: str) -> subprocess.CompletedProcess[str]:
-    return python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **variables)
-
-
 def show(*names: str) -> str:
     lines = "; ".join(f"print(settings.{name})" for name in names)
     return f"from django.conf import settings; {lines}"
@@ -52,7 +49,7 @@ def show(*names: str) -> str:
 
 
 def test_production_passes_the_deployment_checks() -> None:
-    done = check_deploy(**PRODUCTION)
+    done = python(PRODUCTION, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
     assert "no issues (0 silenced)" in done.stdout
     assert not done.stderr
@@ -65,21 +62,21 @@ def test_production_names_what_is_missing(name: str, value: str | None, tmp_path
     variables = {key: text for key, text in PRODUCTION.items() if key != name}
     if value is not None:
         variables[name] = value
-    done = python("-c", show("DEBUG"), cwd=tmp_path, **variables)
+    done = python(variables, "-c", show("DEBUG"), cwd=tmp_path)
     assert done.returncode != 0
     assert f"ImproperlyConfigured: Set {name} in the environment, for example" in done.stderr
 
 
 def test_production_is_hardened() -> None:
     names = ("DEBUG", "DEMO", "ALLOWED_HOSTS", "SECURE_PROXY_SSL_HEADER", "CACHES", "SECURE_CSP")
-    done = python("-c", show(*names), **PRODUCTION)
+    done = python(PRODUCTION, "-c", show(*names))
     debug, demo, hosts, proxy, cache, policy = done.stdout.splitlines()
     assert (debug, demo) == ("False", "False")
     assert hosts == "['passwords.example.com', 'www.example.com']"
     assert proxy == "None"
     assert "RedisCache" in cache
     assert "unsafe" not in policy
-    behind = python("-c", show("SECURE_PROXY_SSL_HEADER"), **PRODUCTION, BEHIND_PROXY="1")
+    behind = python({**PRODUCTION, "BEHIND_PROXY": "1"}, "-c", show("SECURE_PROXY_SSL_HEADER"))
     assert behind.stdout.strip() == "('HTTP_X_FORWARDED_PROTO', 'https')"
 
 
@@ -94,7 +91,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def demo(checkout: Path, *names: str, **variables: str) -> list[str]:
     variables = {"DJANGO_SETTINGS_MODULE": "project.settings", **variables}
-    done = python("-c", show(*names), cwd=checkout, **variables)
+    done = python(variables, "-c", show(*names), cwd=checkout)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -203,4 +200,4 @@ def test_redis_cache(settings: Settings, own_valkey: Server) -> None:
     own_valkey.stop()
     with pytest.raises((RedisError, OSError)):
         cache.get("words")
-    cache.client.get_client().connection_pool.disconnect()
+    cache.client.get_client().connection_pool.disconnect()  # type: ignore[attr-defined]

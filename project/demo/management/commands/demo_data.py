@@ -49,7 +49,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEMO:
+        if not getattr(settings, "DEMO", False):
             raise CommandError(
                 "These settings are not the demo's: accounts with printed passwords have no place "
                 "here. Use createsuperuser."
