@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
@@ -137,14 +138,17 @@ class BreachedPasswordValidator:
             )
         raise ValidationError(
             ngettext(
-                "This password has appeared %(count)d time in known data breaches, so attackers "
+                "This password has appeared %(times)s time in known data breaches, so attackers "
                 "will try it. Choose another one, and change it wherever else you use it.",
-                "This password has appeared %(count)d times in known data breaches, so attackers "
+                "This password has appeared %(times)s times in known data breaches, so attackers "
                 "will try it. Choose another one, and change it wherever else you use it.",
                 verdict.count,
             ),
             code="password_breached",
-            params={"count": verdict.count},
+            params={
+                "count": verdict.count,
+                "times": number_format(verdict.count, force_grouping=True),
+            },
         )
 
     def get_help_text(self) -> str:

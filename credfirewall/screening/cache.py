@@ -98,7 +98,7 @@ class SharedCache:
             try:
                 cache.set(key, value, seconds)
             except TypeError:  # a serialiser without bytes, such as JSON
-                cache.set(key, base64.b85encode(value).decode(), seconds)
+                cache.set(key, base64.b64encode(value).decode(), seconds)
             cache.delete(release)
 
         self.soon(operation)
@@ -243,7 +243,7 @@ def unseal(key: str, value: object) -> bytes | None:
     """Return the payload of a sealed value, or None for anything else."""
     try:
         if isinstance(value, str):
-            value = base64.b85decode(value)
+            value = base64.b64decode(value, validate=True)
         if not isinstance(value, bytes):
             return None
         nonce, sealed = value[:_NONCE_BYTES], value[_NONCE_BYTES:]
