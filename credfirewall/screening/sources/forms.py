@@ -33,7 +33,8 @@ RECENT_YEARS = [str(year) for year in range(2015, 2031)]
 COUNTS = [DIGITS[:length] for length in range(1, 11)]
 NUMBERS = [
     *COUNTS,
-    *(DIGITS[start:] for start in range(6)),
+    *((DIGITS * 2)[:length] for length in range(11, 17)),
+    *(DIGITS[start:] for start in range(1, 6)),
     *("321", "54321", "654321", "987654321", "0987654321", "01", "007", "11", "22", "69", "77"),
     *("88", "99", "111", "123123", "123321", "666", "777", "999", "12345678910", "112233"),
     *("111111", "000000", "123456789123456789", "12345678900987654321", "1234567890987654321"),
@@ -247,13 +248,14 @@ def keyboard_walks(rows: Sequence[str]) -> Iterator[str]:
         yield from map("".join, product(blocks, repeat=2))
         yield from map("".join, product(blocks, repeat=3))
         yield from map("".join, permutations(blocks, 4))
+        yield from map("".join, permutations(blocks, 5))
 
 
 def column_walks(columns: Sequence[str]) -> Iterator[str]:
     """Yield columns one after the other: down, up, alternating, with Shift on some of them."""
     for ordered in (columns, columns[::-1]):
         up = [column[::-1] for column in ordered]
-        for walk in (ordered, up, every_other(ordered, up)):
+        for walk in (ordered, up, every_other(ordered, up), every_other(up, ordered)):
             held = [column.translate(SHIFTED) for column in walk]
             both = list(map(add, walk, held))
             yield from beginnings("".join(walk), 6)
@@ -265,8 +267,10 @@ def column_walks(columns: Sequence[str]) -> Iterator[str]:
 
 def number_pad_walks() -> Iterator[str]:
     """Yield walks over a number pad, three keys at a time."""
-    yield from map("".join, permutations(NUMBER_PAD, 2))
-    yield from map("".join, permutations(NUMBER_PAD[:10], 3))
+    rows, columns, other = NUMBER_PAD[:6], NUMBER_PAD[6:12], NUMBER_PAD[12:]
+    yield from map("".join, permutations([*rows, *columns, *other], 2))
+    for keys, count in product((rows, columns), range(3, 6)):
+        yield from map("".join, permutations(keys, count))
 
 
 def phrases() -> Iterator[str]:
