@@ -20,7 +20,6 @@ if sys.version_info < (3, 11):  # noqa: UP036  this very line tells people with 
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import platform
 import secrets
@@ -36,16 +35,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.txt"
-STAMP = "credfirewall.json"
+STAMP = "credfirewall.stamp"
 VERSION = ".".join(map(str, sys.version_info[:2]))
 # Never the interpreter of an environment: that may be the very one to be made anew.
 BASE = getattr(sys, "_base_executable", None) or sys.executable
-GROUPS = ("test", "lint", "bench", "build", "lock")
-PIPED: dict[str, Any] = {
-    "stdin": subprocess.DEVNULL,
-    "stdout": subprocess.PIPE,
-    "stderr": subprocess.STDOUT,
-}
+QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # What bends Python, pip, pytest or Django; of pip's, what it needs to reach an index stays.
 TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJANGO_", "CONDA_")
@@ -63,12 +57,12 @@ def say(text: str) -> None:
 
 def clean(environ: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment for what we start, without what would send it elsewhere."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith(TRAPS)
-        or (name.startswith("PIP_") and any(word in name for word in NETWORK))
-    }
+
+    def harmless(name: str) -> bool:
+        network = name.startswith("PIP_") and any(word in name for word in NETWORK)
+        return network or not name.startswith(TRAPS)
+
+    kept = {name: value for name, value in environ.items() if harmless(name)}
     # PIP_USER and PIP_REQUIRE_VIRTUALENV overrule a pip.conf, too.
     return kept | {
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -107,7 +101,7 @@ def run(*command: str | Path, **environment: str) -> int:
 def quietly(*command: str | Path) -> tuple[bool, str]:
     """Run, keeping the output for the case of failure."""
     try:
-        with started(*command, env=clean(os.environ), **PIPED) as process:
+        with started(*command, env=clean(os.environ), **QUIET) as process:
             output, _ = process.communicate()
     except OSError as error:
         return False, str(error)
@@ -122,23 +116,18 @@ def python_of(venv: Path) -> Path:
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def maker(venv: Path) -> str:
-    """Which Python an environment at this place is made by."""
-    return f"{sys.implementation.name} {VERSION} {platform.machine()} {venv}"
+def wanted(venv: Path) -> list[str]:
+    """What the stamp of a usable environment says: who made it, and where; what it holds."""
+    maker = f"{sys.implementation.name} {VERSION} {platform.machine()} {venv}"
+    return [maker, hashlib.sha256(LOCK.read_bytes()).hexdigest()]
 
 
-def fingerprint(lock: bytes) -> str:
-    """What is installed from this lock."""
-    return hashlib.sha256(lock).hexdigest()
-
-
-def stamped(venv: Path) -> dict[str, str]:
-    """What the last run left in the environment; empty when it did not finish."""
+def stamped(venv: Path) -> list[str]:
+    """The same as the last run left it, or as much of it as that run came to."""
     try:
-        found = json.loads((venv / STAMP).read_text())
+        return (venv / STAMP).read_text().splitlines()
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return []
 
 
 def apt_install(*packages: str) -> bool:
@@ -165,11 +154,8 @@ def make(venv: Path) -> None:
     if not made and sys.base_prefix == "/usr" and apt_install(f"python{VERSION}-venv"):
         made, output = quietly(*command)
     if not made:
-        raise DevError(
-            f"{BASE} cannot make a virtual environment at {venv}:\n{tail(output)}\n"
-            "If it says that ensurepip is missing: install python3-venv (Debian, Ubuntu) or pip."
-        )
-    (venv / STAMP).write_text(json.dumps({"maker": maker(venv)}))
+        advice = "\nInstall pip for it, or python3-venv (Debian, Ubuntu)." * ("ensurepip" in output)
+        raise DevError(f"{BASE} cannot make an environment at {venv}:\n{tail(output)}{advice}")
 
 
 def tail(output: str) -> str:
@@ -188,7 +174,7 @@ def install(venv: Path) -> None:
     pip += ["install", "--require-hashes", "--progress-bar", "off", "-r", LOCK]
     kept: deque[str] = deque(maxlen=12)
     seen = 0
-    with started(*pip, env=clean(os.environ), **PIPED) as process:
+    with started(*pip, env=clean(os.environ), **QUIET) as process:
         for line in process.stdout or ():
             kept.append(line)
             if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
@@ -209,27 +195,28 @@ def alone() -> Iterator[None]:
     """Two runs that start together must not fill the same environment."""
     with LOCK.open() as held:
         if sys.platform != "win32":
-            import fcntl
+            from fcntl import LOCK_EX, LOCK_NB, flock
 
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flock(held, LOCK_EX | LOCK_NB)
             except BlockingIOError:
                 say("Waiting for another dev.py to finish its set-up")
-                fcntl.flock(held, fcntl.LOCK_EX)
+                flock(held, LOCK_EX)
         yield
 
 
 def prepare(venv: Path) -> Path:
     """An environment made by this Python that holds what the lock says; its interpreter."""
+    python = python_of(venv)
     with alone():
-        usable = stamped(venv).get("maker") == maker(venv) and quietly(python_of(venv), "-c", "")[0]
-        if not usable:
+        maker, lock = wanted(venv)
+        if stamped(venv)[:1] != [maker] or not quietly(python, "-c", "")[0]:
             make(venv)
-        if stamped(venv).get("lock") != fingerprint(LOCK.read_bytes()):
+            (venv / STAMP).write_text(f"{maker}\n")
+        if stamped(venv) != [maker, lock]:
             install(venv)
-            stamp = {"maker": maker(venv), "lock": fingerprint(LOCK.read_bytes())}
-            (venv / STAMP).write_text(json.dumps(stamp))
-    return python_of(venv)
+            (venv / STAMP).write_text(f"{maker}\n{lock}\n")
+    return python
 
 
 # The tasks: each takes the place of the environment and its own arguments, and returns a status
@@ -336,7 +323,8 @@ def build(venv: Path, arguments: Sequence[str]) -> int:
 
 def lock(venv: Path, arguments: Sequence[str]) -> int:
     """One lock for every extra and group, every platform and Python; versions stay unless asked."""
-    groups = [part for group in GROUPS for part in ("--group", group)]
+    groups = ("test", "lint", "bench", "build", "lock")
+    named = [part for group in groups for part in ("--group", group)]
     return run(
         *(
             prepare(venv),
@@ -349,7 +337,7 @@ def lock(venv: Path, arguments: Sequence[str]) -> int:
             LOCK.name,
             "--quiet",
         ),
-        *("--universal", "--python-version", "3.11", "--generate-hashes", "--all-extras", *groups),
+        *("--universal", "--python-version", "3.11", "--generate-hashes", "--all-extras", *named),
         # Nothing of this machine may get into it, and its certificates may be needed to fetch.
         *("--no-config", "--no-cache", "--system-certs"),
         *("--custom-compile-command", "python3 dev.py lock", *arguments),

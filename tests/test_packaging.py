@@ -100,8 +100,10 @@ def test_the_lock_holds_every_dependency() -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     directory = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", directory]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = "-m build --no-isolation --wheel --outdir".split()
+    done = subprocess.run(
+        [sys.executable, *command, directory], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = directory.iterdir()
     return zipfile.ZipFile(path)
