@@ -160,13 +160,13 @@ def test_home_says_how_it_screens(client: Client, settings: Settings) -> None:
 
 
 def test_sign_up_with_breached_password(client: Client) -> None:
-    with breached({BREACHED: 4321}):
+    with breached({BREACHED: 321}):
         response = sign_up(client, BREACHED, first_name="Dana", email="dana@example.com")
     page = Page(response)
     assert not User.objects.exists()
     assert response.status_code == 200
-    assert "4321 times in known data breaches" in page.text
-    assert page.html.count("4321") == 2  # in the summary and beside the field
+    assert "321 times in known data breaches" in page.text
+    assert page.html.count("321") == 2  # in the summary and beside the field
     assert "<title>Not accepted:" in page.html
     (summary,) = [each for _, each in page.elements if each.get("role") == "alert"]
     assert page.by_id(summary["aria-labelledby"]) is not None
@@ -261,7 +261,7 @@ def no_network(site: None, settings: Settings) -> None:
 
 def test_examples_of_the_home_page(client: Client) -> None:
     page = Page(client.get("/"))
-    refused, short = re.findall(r'<li class="no">\s*<code>(.*?)</code>', page.html)
+    refused, short = re.findall(r'<li class="no">.*?<code>(.*?)</code>', page.html, re.DOTALL)
     assert refused == "password1234567890password"  # refused in a test above
     with breached():
         page = Page(sign_up(client, short.replace("&amp;", "&")))
