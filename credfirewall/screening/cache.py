@@ -57,15 +57,19 @@ class Reach(Enum):
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Reach":
-        backend = import_string(config.get("BACKEND", ""))
+        """Read an entry of CACHES, of django-redis or of Django's own Redis backend."""
+        try:
+            backend = import_string(config.get("BACKEND", ""))
+        except ImportError:
+            return cls.UNBOUNDED
         if issubclass(backend, LocMemCache | DummyCache):
             return cls.IN_PROCESS
-        options = config.get("OPTIONS", {})
-        upper = {name.upper(): value for name, value in options.items()}
-        retry = {**upper, **options.get("CONNECTION_POOL_KWARGS", {})}.get("retry")
-        timeouts = [upper.get("SOCKET_CONNECT_TIMEOUT"), upper.get("SOCKET_TIMEOUT")]
+        given = config.get("OPTIONS", {})
+        options = {name.lower(): value for name, value in given.items()}
+        options |= given.get("CONNECTION_POOL_KWARGS", {})
+        timeouts = [options.get("socket_connect_timeout"), options.get("socket_timeout")]
         short = all(isinstance(each, int | float) and each <= 2 * PATIENCE for each in timeouts)
-        retries = getattr(retry, "get_retries", lambda: None)()
+        retries = getattr(options.get("retry"), "get_retries", lambda: None)()
         return cls.BOUNDED if short and retries == 0 else cls.UNBOUNDED
 
 
@@ -159,14 +163,20 @@ class SharedCache:
 
     def directly(self, operation: Callable[[BaseCache], T], default: T) -> T:
         """Call a cache that bounds itself."""
+        if self._backend is not None:
+            try:
+                return operation(self._backend)
+            except Exception as error:  # noqa: BLE001 - whatever a cache raises is a miss
+                self.failed(error)
+                return default
         started = self.clock()
         try:
-            result = operation(self._backend or caches[conf.CACHE])
+            result = operation(caches[conf.CACHE])
         except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
             self.failed(error)
-            self.took(self.clock() - started)
-            return default
-        self.succeeded()
+            result = default
+        else:
+            self.succeeded()
         self.took(self.clock() - started)
         return result
 
