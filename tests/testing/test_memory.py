@@ -22,6 +22,10 @@ CLEAN = Verdict(Status.CLEAN, 0, "memory")
 LONG = "correct horse battery staple"
 
 
+def current() -> object:
+    return getattr(settings, "CREDFIREWALL", None)
+
+
 def seen(count: int) -> Verdict:
     return Verdict(Status.BREACHED, count, "memory")
 
@@ -81,13 +85,13 @@ class TestBreached:
 
 class TestSettings:
     def test_all_but_the_sources_stay(self, upstream: RangeServer) -> None:
-        before = settings.CREDFIREWALL
+        before = current()
         with breached():
-            assert dict(settings.CREDFIREWALL) == {
+            assert current() == {
                 "SOURCES": ["credfirewall.testing.MemorySource"],
                 "HIBP_URL": upstream.url,
             }
-        assert settings.CREDFIREWALL is before
+        assert current() is before
 
     @override_settings(CREDFIREWALL={"MIN_COUNT": 5})
     def test_a_threshold_holds(self) -> None:
@@ -97,17 +101,17 @@ class TestSettings:
 
     @override_settings()
     def test_a_project_without_settings(self) -> None:
-        if hasattr(settings, "CREDFIREWALL"):
-            del settings.CREDFIREWALL
+        if current() is not None:
+            delattr(settings, "CREDFIREWALL")
         with breached("a"):
             assert screen("a") == seen(1)
         assert not hasattr(settings, "CREDFIREWALL")
 
     def test_they_come_back_after_an_error(self, upstream: RangeServer) -> None:
-        before = settings.CREDFIREWALL
+        before = current()
         with pytest.raises(LookupError), breached("a"):
             raise LookupError
-        assert settings.CREDFIREWALL is before
+        assert current() is before
 
     @override_settings(CREDFIREWALL={"SOURCES": ["credfirewall.testing.MemorySource"]})
     def test_the_source_alone_calls_everything_clean(self) -> None:
@@ -116,8 +120,9 @@ class TestSettings:
             assert screen("hunter2") == seen(1)
         assert screen("hunter2") == CLEAN
 
-    def test_the_source_is_one(self) -> None:
+    def test_the_source_is_one_that_can_say_clean(self) -> None:
         assert isinstance(MemorySource(), Source)
+        assert MemorySource.authoritative
 
 
 class TestUnknown:
@@ -136,6 +141,12 @@ class TestUnknown:
             else:
                 with pytest.raises(ValidationError):
                     validate_password(LONG)
+
+    def test_an_outage_that_ends(self) -> None:
+        with unknown() as passwords:
+            passwords.add("a")
+            passwords.available()
+            assert [screen("a"), screen("b")] == [seen(1), CLEAN]
 
     def test_an_outage_in_the_middle(self) -> None:
         with breached("a") as passwords:
@@ -203,11 +214,11 @@ class TestDecorator:
             def test_outage(self) -> None:
                 assert screen("a").status is Status.UNKNOWN
 
-        before = getattr(settings, "CREDFIREWALL", None)
+        before = current()
         result = unittest.TestResult()
         unittest.defaultTestLoader.loadTestsFromTestCase(Tests).run(result)
         assert (result.testsRun, result.failures, result.errors) == (3, [], [])
-        assert getattr(settings, "CREDFIREWALL", None) is before
+        assert current() is before
 
 
 class TestEverywhere:

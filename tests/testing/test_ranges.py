@@ -56,8 +56,9 @@ def test_filler_counts_are_spread_as_in_the_corpus() -> None:
     assert min(counts) == 1
 
 
-def test_as_many_counts_are_drawn_as_asked() -> None:
-    assert len(draw_counts(4096)) == 4096
+@pytest.mark.parametrize("size", [1, 3, 100, 4096])
+def test_as_many_counts_are_drawn_as_asked(size: int) -> None:
+    assert len(draw_counts(size)) == size
 
 
 def test_rows_are_served_as_given() -> None:
