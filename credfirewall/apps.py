@@ -5,13 +5,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CredfirewallConfig(AppConfig):
-    """Connects receivers when Django is ready; importing does nothing."""
+    """Registers checks and connects receivers when Django is ready; importing does nothing."""
 
     name = "credfirewall"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Credential firewall")
 
     def ready(self) -> None:
+        from credfirewall import checks
         from credfirewall.screening.sources import blocklist
 
+        checks.register()
         blocklist.connect()

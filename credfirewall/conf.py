@@ -5,6 +5,7 @@ checks in ``checks.py`` walk ``SETTINGS`` to find unknown keys and wrong values;
 validates, so that a broken project can still run ``check``.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ def boolean(value: object) -> Problem:
 
 def text(value: object) -> Problem:
     return None if isinstance(value, str) and value else "must be a non-empty string"
+
+
+def path(value: object) -> Problem:
+    return None if value and isinstance(value, str | os.PathLike) else "must be the path of a file"
 
 
 def number(low: float, high: float) -> Callable[[object], Problem]:
@@ -177,7 +182,7 @@ class Conf:
     PROFILE = Setting("nist", choice("nist", "pci", "asvs"))
     MFA_ASSERTED = Setting(False, boolean)
     SINGLE_PROCESS = Setting(False, boolean)
-    CORPUS_PATH = Setting[str | None](None, optional(text))
+    CORPUS_PATH = Setting[str | os.PathLike[str] | None](None, optional(path))
     CONTEXT_WORDS = Setting[Sequence[str]]((), texts)
     LOGIN_MODE = Setting("off", choice("off", "observe", "warn", "require_change", "block"))
     DELIVERY_KEYS = Setting[Sequence[Mapping[str, str]] | None](None, optional(keys))

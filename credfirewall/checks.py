@@ -1,0 +1,280 @@
+"""System checks: each message has an id of its own and says what to do. docs/checks.md lists them.
+
+Here: the dict ``CREDFIREWALL``. What the rest of a project's settings has to do with it is in
+``host_checks.py`` and ``hasher_checks.py``. Checks read settings and import what those name:
+nothing is asked of a network, a cache or a database. None of them raises, whatever the settings
+hold, and none shows a key or an address, which may hold a password.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import Error, Warning  # noqa: A004 - Django's names
+
+from credfirewall import hasher_checks, host_checks
+from credfirewall.conf import SETTINGS, conf, configured
+from credfirewall.host_checks import Messages, load
+from credfirewall.screening.sources import Source, chain
+
+TAG = "credfirewall"
+"""``manage.py check --tag credfirewall`` runs these checks alone."""
+
+CHECKED_ALONE = {"HIBP_DEADLINE"}
+"""Keys whose values have a message of their own."""
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+LONGEST_SENSIBLE_TTL = 86_400
+
+
+def register() -> None:
+    """Register every check. Called once the apps are ready."""
+    tags = (TAG, checks.Tags.security)
+    for check in (
+        check_dict,
+        check_keys,
+        check_values,
+        check_hibp_url,
+        check_hibp_deadline,
+        check_sources,
+        check_delivery_ttl,
+        check_delivery_max_ttl,
+        host_checks.check_validator,
+        host_checks.check_composition,
+        host_checks.check_expiry,
+        host_checks.check_minimum_length,
+        host_checks.check_maximum_length,
+        host_checks.check_cache,
+        host_checks.check_shared_cache,
+        host_checks.check_pickle,
+        host_checks.check_cache_timeouts,
+    ):
+        checks.register(check, *tags)
+    checks.register(hasher_checks.check_hashers, *tags, deploy=True)
+
+
+def check_dict(**_: Any) -> Messages:
+    """CREDFIREWALL is a dict."""
+    value = getattr(settings, "CREDFIREWALL", {})
+    if not isinstance(value, Mapping):
+        yield Error(
+            f"CREDFIREWALL must be a dict, not {type(value).__name__}.",
+            hint='Write CREDFIREWALL = {"ON_UNKNOWN": "reject"}, or remove it to have the '
+            "defaults. As it is, none of it counts.",
+            id="credfirewall.E001",
+        )
+
+
+def check_keys(**_: Any) -> Messages:
+    """Every key is one that exists: a misspelt one would change nothing, silently."""
+    for name in configured():
+        if name not in SETTINGS:
+            yield Error(
+                f"CREDFIREWALL has an unknown key {_shown(name)}.",
+                hint=_did_you_mean(name, SETTINGS) or "Remove it: no setting is named like this.",
+                id="credfirewall.E002",
+            )
+
+
+def check_values(**_: Any) -> Messages:
+    """Every value has the type and range of its key."""
+    for name, setting in SETTINGS.items():
+        if name not in CHECKED_ALONE and (problem := _problem(name)):
+            yield Error(
+                f'CREDFIREWALL["{name}"] {problem}.',
+                hint=f"Correct it, or remove the key to have its default: {setting.default!r}.",
+                id="credfirewall.E003",
+            )
+
+
+def check_hibp_url(**_: Any) -> Messages:
+    """HIBP_URL is a base address, and nobody on the way can read or forge what it answers."""
+    if _problem("HIBP_URL"):
+        return
+    problem = _malformed(conf.HIBP_URL)
+    if problem:
+        yield Error(
+            f'CREDFIREWALL["HIBP_URL"] {problem}.',
+            hint="Give the address that the five characters of a prefix are appended to, such as "
+            f'"{SETTINGS["HIBP_URL"].default}".',
+            id="credfirewall.E004",
+        )
+    elif not _is_private(conf.HIBP_URL):
+        yield Error(
+            'CREDFIREWALL["HIBP_URL"] is not https, so anyone on the way can read what is asked '
+            "and forge the answer.",
+            hint="Use https (ASVS 12.3.1). Plain http is for a server on this very machine: "
+            "localhost, 127.0.0.0/8 or ::1.",
+            id="credfirewall.E005",
+        )
+
+
+def check_hibp_deadline(**_: Any) -> Messages:
+    """HIBP_DEADLINE is a time that a person would wait."""
+    if problem := _problem("HIBP_DEADLINE"):
+        yield Error(
+            f'CREDFIREWALL["HIBP_DEADLINE"] {problem}.',
+            hint="It is the longest that asking may take in total, in seconds. Use 2.0 unless a "
+            "proxy or a distant mirror needs more (ASVS 13.1.3).",
+            id="credfirewall.E006",
+        )
+
+
+def check_sources(**_: Any) -> Messages:
+    """SOURCES names sources that exist, each once."""
+    if _problem("SOURCES"):
+        return
+    if not conf.SOURCES:
+        yield Error(
+            'CREDFIREWALL["SOURCES"] is empty, so no password is screened.',
+            hint='Name at least one source, such as "hibp", or remove the key to have all three.',
+            id="credfirewall.E007",
+        )
+    seen: set[str] = set()
+    for name in conf.SOURCES:
+        if name in seen:
+            yield Warning(
+                f'CREDFIREWALL["SOURCES"] names {_shown(name)} more than once.',
+                hint="Keep the first: a source is the same wherever it stands.",
+                id="credfirewall.W001",
+            )
+        elif name not in chain.NAMES:
+            yield from _check_source(name)
+        seen.add(name)
+
+
+def _check_source(name: str) -> Messages:
+    if name == "corpus":
+        yield Error(
+            'CREDFIREWALL["SOURCES"] names "corpus", and this version has no corpus source.',
+            hint='Remove it. "hibp" asks the same breaches online; a mirror of your own can be '
+            "its HIBP_URL.",
+            id="credfirewall.E008",
+        )
+    elif "." not in name:
+        yield Error(
+            f'CREDFIREWALL["SOURCES"] names an unknown source {_shown(name)}.',
+            hint=_did_you_mean(name, chain.NAMES)
+            or f"Name one of {', '.join(chain.NAMES)}, or the dotted path of a class.",
+            id="credfirewall.E009",
+        )
+    else:
+        yield from _check_dotted_source(name)
+
+
+def _check_dotted_source(path: str) -> Messages:
+    try:
+        made = load(path)
+    except ImportError as error:
+        yield Error(
+            f'CREDFIREWALL["SOURCES"] names {_shown(path)}, which cannot be imported ({error}).',
+            hint="Give the path of a class, such as 'accounts.screening.OwnSource', and see that "
+            "its module imports.",
+            id="credfirewall.E010",
+        )
+        return
+    if problem := _misshapen(made):
+        yield Error(
+            f'CREDFIREWALL["SOURCES"] names {_shown(path)}, which is no source: it {problem}.',
+            hint="A source is a class that is called without arguments and has name, "
+            "authoritative and lookup(candidate): see credfirewall.screening.sources.Source.",
+            id="credfirewall.E011",
+        )
+
+
+def _misshapen(found: object) -> str:
+    """Say what keeps a source that was imported from being one, if anything."""
+    if not isinstance(found, type):
+        return "is not a class"
+    try:
+        made = found()
+        if isinstance(made, Source) and callable(made.lookup):
+            return ""
+    except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
+        return f"raises {type(error).__name__} when it is made"
+    return "lacks name, authoritative or lookup()"
+
+
+def check_delivery_ttl(**_: Any) -> Messages:
+    """The usual lifetime of a delivery is one that is allowed."""
+    if _problem("DELIVERY_TTL") or _problem("DELIVERY_MAX_TTL"):
+        return
+    if conf.DELIVERY_TTL > conf.DELIVERY_MAX_TTL:
+        yield Error(
+            f'CREDFIREWALL["DELIVERY_TTL"], {conf.DELIVERY_TTL}, is above "DELIVERY_MAX_TTL", '
+            f"{conf.DELIVERY_MAX_TTL}.",
+            hint="Lower the first or raise the second; both are seconds.",
+            id="credfirewall.E012",
+        )
+
+
+def check_delivery_max_ttl(**_: Any) -> Messages:
+    """No delivery lives longer than a day."""
+    if not _problem("DELIVERY_MAX_TTL") and conf.DELIVERY_MAX_TTL > LONGEST_SENSIBLE_TTL:
+        yield Warning(
+            f'CREDFIREWALL["DELIVERY_MAX_TTL"] lets a secret wait for more than a day '
+            f"({conf.DELIVERY_MAX_TTL} seconds).",
+            hint=f"Use {LONGEST_SENSIBLE_TTL} or less: who missed it asks for another one "
+            "(ASVS 6.4.1).",
+            id="credfirewall.W002",
+        )
+
+
+def _problem(name: str) -> str | None:
+    return SETTINGS[name].problem(getattr(conf, name))
+
+
+def _shown(name: object) -> str:
+    """Return a name for a message, as Python would write it and not without end."""
+    text = repr(name)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _did_you_mean(name: object, existing: Iterable[str]) -> str:
+    by_folded = {each.casefold(): each for each in existing}
+    near = get_close_matches(str(name)[:80].casefold(), by_folded, n=1)
+    return f'Did you mean "{by_folded[near[0]]}"?' if near else ""
+
+
+def _malformed(url: str) -> str:
+    """Say what keeps ``url`` from being a base address, if anything."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return "holds a character that an address cannot have"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is not an address"
+    if parts.scheme not in {"http", "https"}:
+        return "must begin with https://"
+    if "@" in parts.netloc:
+        return "must not hold a user name or password"
+    if "?" in url or "#" in url:
+        return "must have no query and no fragment"
+    host = parts.hostname or ""
+    if port == 0 or not (_HOST_NAME.fullmatch(host) or _address(host)):
+        return "names no host and port that can exist"
+    return ""
+
+
+def _is_private(url: str) -> bool:
+    """Whether what is said to a well-formed ``url`` stays between the two ends."""
+    parts = urlsplit(url)
+    address = _address(parts.hostname)
+    on_this_machine = parts.hostname == "localhost" or (
+        address is not None and any(address in network for network in LOOPBACK)
+    )
+    return parts.scheme == "https" or on_this_machine
+
+
+def _address(host: str | None) -> Any:
+    try:
+        return ip_address(host or "")
+    except ValueError:
+        return None
