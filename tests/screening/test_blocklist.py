@@ -2,8 +2,9 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -28,6 +29,8 @@ from credfirewall.screening.sources.blocklist import (
 )
 from credfirewall.screening.verdict import Answer, Reason
 from tests.screening.crowd import Crowd
+
+T = TypeVar("T")
 
 
 class Clock:
@@ -69,6 +72,19 @@ def block_elsewhere(word: str) -> None:
 
 def unavailable() -> AbstractContextManager[Any]:
     return pytest.raises(SourceUnavailable, match=f"^{Reason.DATABASE}$")
+
+
+def elsewhere(call: Callable[[], T]) -> T:
+    """Call in another thread, with a connection of its own."""
+
+    def call_and_hang_up() -> T:
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call_and_hang_up).result(30)
 
 
 class BrokenCache(BaseCache):
@@ -212,6 +228,32 @@ def test_what_is_rolled_back_leaves_no_trace(source: BlocklistSource) -> None:
     assert is_found(source, "kept")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_threads_do_not_hide_each_others_changes(source: BlocklistSource) -> None:
+    """Another thread may load what this one's transaction has changed already, without it."""
+    source.refresh()
+    with transaction.atomic():
+        BlockedWord.objects.create(word="excelsior")
+        assert not elsewhere(source.ready)
+        assert not elsewhere(lambda: is_found(source, "excelsior"))
+        assert elsewhere(source.ready)
+        assert not source.ready()
+        assert is_found(source, "excelsior")
+        assert not elsewhere(lambda: is_found(source, "excelsior"))
+    assert is_found(source, "excelsior")
+
+
+@pytest.mark.django_db
+def test_uncommitted_changes_are_read_where_they_were_made(
+    source: BlocklistSource, settings: Settings
+) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.Replica"]
+    with unavailable():
+        source.refresh()
+    BlockedWord.objects.using("default").create(word="excelsior")
+    assert is_found(source, "excelsior")
+
+
 @pytest.mark.django_db
 def test_what_a_savepoint_takes_back_leaves_no_trace(source: BlocklistSource) -> None:
     assert not is_found(source, "excelsior")
@@ -295,6 +337,7 @@ def test_an_emptied_cache_means_reading_again(source: BlocklistSource, clock: Cl
 def test_a_broken_cache_is_no_error(
     source: BlocklistSource, clock: Clock, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    assert not is_found(source, "anvil")
     BlockedWord.objects.create(word="anvil")
     assert is_found(source, "anvil")
     block_elsewhere("excelsior")
@@ -356,10 +399,12 @@ def test_threads_that_come_first_together_read_once(
 ) -> None:
     crowd = Crowd()
     monkeypatch.setattr(source, "_lock", crowd)
+    looks = []
+    monkeypatch.setattr(source, "_shared_version", lambda: looks.append(1))
     words = frozenset({"excelsior"})
     monkeypatch.setattr(blocklist, "_read_words", lambda alias: crowd.guarded(lambda: words))
     assert crowd.run(lambda: is_found(source, "excelsior")) == [True] * 8
-    assert crowd.work == 1
+    assert (crowd.work, len(looks)) == (1, 1)
 
 
 # What may go wrong
@@ -482,17 +527,21 @@ class WithoutDatabase(SimpleTestCase):
         assert source._failed is None
 
 
-class Router:
-    """Sends the table to a database that the settings do not have."""
+class Replica:
+    """Reads from a database that the settings do not have."""
 
     def db_for_read(self, model: object, **hints: object) -> str:
         return "absent"
 
-    db_for_write = db_for_read
+
+class Nowhere(Replica):
+    """Writes there as well."""
+
+    db_for_write = Replica.db_for_read
 
 
 def test_a_database_that_is_not_configured(source: BlocklistSource, settings: Settings) -> None:
-    settings.DATABASE_ROUTERS = [f"{__name__}.Router"]
+    settings.DATABASE_ROUTERS = [f"{__name__}.Nowhere"]
     with unavailable():
         source.refresh()
 
@@ -513,7 +562,7 @@ def test_whatever_the_database_raises_is_unavailable(
 
 
 def test_is_folded_on_every_way_in(db: None) -> None:
-    BlockedWord.objects.create(word="Straße")
+    assert BlockedWord.objects.create(word="Straße").folded == "strasse"
     BlockedWord.objects.bulk_create([BlockedWord(word="ÅNGSTRÖM")])
     assert list(BlockedWord.objects.values_list("folded", flat=True)) == ["strasse", "ångström"]
     assert [str(word) for word in BlockedWord.objects.all()] == ["Straße", "ÅNGSTRÖM"]

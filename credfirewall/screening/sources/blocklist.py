@@ -105,7 +105,6 @@ class BlocklistSource:
             # Versions are read before the table: a change in between shows at the next look.
             shared = self._shared_version()
             self._snapshot = self._renewed(own, shared, now)
-            self._failed = None
 
     def lookup(self, candidate: Candidate) -> Answer:
         """Answer from memory; only what was never loaded is loaded here.

@@ -91,10 +91,13 @@ class _List:
 
     @staticmethod
     def _build() -> "array[int]":
-        table = array("q", bytes(8 * SLOTS))
+        table, mask = array("q", bytes(8 * SLOTS)), SLOTS - 1
         try:
-            for value in map(hash, entries()):
-                table[_slot(table, value)] = value
+            for value in map(hash, entries()):  # as _slot does, without 150,000 calls of it
+                slot = value & mask
+                while (held := table[slot]) and held != value:
+                    slot = (slot + 1) & mask
+                table[slot] = value
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise SourceUnavailable(Reason.ERROR) from error
         return table

@@ -28,8 +28,8 @@ NUMBER_PAD = listed("123 456 789 321 654 987 147 258 369 741 852 963 159 357 951
 LONGEST_RUN = 40
 """Code points up to which a sequence is listed from every start."""
 
-YEARS = [str(year) for year in range(1950, 2041)]
-RECENT_YEARS = [str(year) for year in range(2015, 2031)]
+YEARS = [str(year) for year in range(1955, 2036)]
+RECENT_YEARS = [str(year) for year in range(2018, 2031)]
 COUNTS = [DIGITS[:length] for length in range(1, 11)]
 NUMBERS = [
     *COUNTS,
@@ -163,13 +163,13 @@ def derived_forms(words: Iterable[str]) -> Iterator[str]:
         yield from keyboard_walks(layout)
     yield from number_pad_walks()
     yield from phrases()
-    usual = islice((word for word in words if word.isalpha() and 4 <= len(word) <= 12), 200)
+    usual = islice((word for word in words if word.isalpha() and 4 <= len(word) <= 12), 150)
     plain = list(dict.fromkeys([*LEADS, *usual]))
     yield from extended(plain)
     yield from sandwiches(plain[:120])
-    yield from dated(plain[:100])
-    yield from respelled(plain[:100])
-    yield from framed(plain[:100])
+    yield from dated(plain[:70])
+    yield from respelled(plain[:80])
+    yield from framed(plain[:80])
     yield from pairs(plain[:90])
 
 
