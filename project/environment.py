@@ -85,8 +85,8 @@ def write_once(path: Path, text: str) -> None:
         Path(name).unlink()
 
 
-def database(url: str) -> dict[str, Any]:
-    """Return the entry of DATABASES for ``url``."""
+def database(url: str, *, keep: int = 0) -> dict[str, Any]:
+    """Return the entry of DATABASES for ``url``; connections are kept for ``keep`` seconds."""
     entry: dict[str, Any] = {**dj_database_url.parse(url)}
     if entry["ENGINE"] == "django.db.backends.sqlite3":
         # Readers do not wait for the writer, and a writer waits for another one instead of
@@ -97,8 +97,8 @@ def database(url: str) -> dict[str, Any]:
             "timeout": 20,
         }
     else:
-        entry["CONN_MAX_AGE"] = 60
-        entry["CONN_HEALTH_CHECKS"] = True
+        entry["CONN_MAX_AGE"] = keep
+        entry["CONN_HEALTH_CHECKS"] = bool(keep)
     return entry
 
 

@@ -7,6 +7,9 @@ BEHIND_PROXY (1 where a proxy ends TLS and always sets X-Forwarded-Proto itself)
 
 import os
 from pathlib import Path
+from typing import Any
+
+import django
 
 from project import environment
 from project.settings import *  # noqa: F403
@@ -19,7 +22,8 @@ ALLOWED_HOSTS = environment.words(environment.required("ALLOWED_HOSTS", "passwor
 
 DATABASES = {
     "default": environment.database(
-        environment.required("DATABASE_URL", "postgresql://name:password@host:5432/credfirewall")
+        environment.required("DATABASE_URL", "postgresql://name:password@host:5432/credfirewall"),
+        keep=60,
     )
 }
 # Worker processes share what they know about a prefix, and about an upstream that is down.
@@ -41,13 +45,23 @@ CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_NAME = "__Host-csrf"
 
-EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-EMAIL_HOST = os.environ.get("EMAIL_HOST") or "localhost"
-EMAIL_PORT = environment.number("EMAIL_PORT", default=25)
-EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
-EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
-EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=False)
-EMAIL_TIMEOUT = 10
+mail: dict[str, Any] = {
+    "host": os.environ.get("EMAIL_HOST") or "localhost",
+    "port": environment.number("EMAIL_PORT", default=25),
+    "username": os.environ.get("EMAIL_HOST_USER", ""),
+    "password": os.environ.get("EMAIL_HOST_PASSWORD", ""),
+    "use_tls": environment.flag("EMAIL_USE_TLS", default=False),
+    "timeout": 10,
+}
+if django.VERSION >= (6, 1):  # where the older names are deprecated
+    MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": mail}
+    }
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = mail["host"], mail["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = mail["username"], mail["password"]
+    EMAIL_USE_TLS, EMAIL_TIMEOUT = mail["use_tls"], mail["timeout"]
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or f"noreply@{ALLOWED_HOSTS[0]}"
 
 STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or VAR / "static")

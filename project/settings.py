@@ -104,8 +104,16 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-EMAIL_BACKEND = "project.demo.mail.EmailBackend"
-EMAIL_FILE_PATH = VAR / "mail"
+if django.VERSION >= (6, 1):  # where the older names are deprecated
+    MAILERS: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "project.demo.mail.EmailBackend",
+            "OPTIONS": {"file_path": VAR / "mail"},
+        }
+    }
+else:
+    EMAIL_BACKEND = "project.demo.mail.EmailBackend"
+    EMAIL_FILE_PATH = VAR / "mail"
 DEFAULT_FROM_EMAIL = "demo@localhost"
 
 LANGUAGE_CODE = "en"

@@ -1,19 +1,30 @@
 """The demo's mail: nothing leaves the machine."""
 
 import sys
-from typing import TextIO
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.filebased import EmailBackend as FileBackend
 
+RULE = "-" * 79
+
 
 class EmailBackend(FileBackend):
-    """Keep each message as a file of EMAIL_FILE_PATH and show it in the terminal."""
+    """Keep each message as a file and show it in the terminal, in both as a person reads it.
 
-    terminal: TextIO | None = None
+    Django's own backends write what goes over the wire, where a long link may be broken in two.
+    """
 
     def write_message(self, message: EmailMessage) -> None:
-        super().write_message(message)
-        terminal = self.terminal or sys.stdout
-        terminal.write(f"\n{message.message().as_string()}\n{'-' * 79}\n")
-        terminal.flush()
+        text = "\n".join(
+            [
+                f"To: {', '.join(message.to)}",
+                f"Subject: {message.subject}",
+                "",
+                str(message.body),
+                RULE,
+                "",
+            ]
+        )
+        self.stream.write(text.encode())  # type: ignore[arg-type]  # a binary file
+        sys.stdout.write(f"\n{RULE}\n{text}")
+        sys.stdout.flush()

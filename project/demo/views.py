@@ -41,7 +41,7 @@ def tell_verdict(request: HttpRequest, password: str, user: AbstractBaseUser) ->
             messages.warning(
                 request,
                 _(
-                    "The breach service could not be reached, so your password was compared with "
+                    "The breach service did not answer, so your password was compared with "
                     "the bundled list only. If you use it anywhere else, choose another one."
                 ),
             )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.contrib.staticfiles.finders import get_finder
 from pytest_django import Settings
@@ -45,6 +46,9 @@ def site(settings: Settings, demo_settings: dict[str, Any]) -> Iterator[None]:
     get_finder.cache_clear()  # type: ignore[attr-defined]
     for name in TAKEN_OVER:
         setattr(settings, name, demo_settings[name])
+    if django.VERSION >= (6, 1):
+        backend = "django.core.mail.backends.locmem.EmailBackend"
+        settings.MAILERS = {"default": {"BACKEND": backend}}
     screening.forget()
     yield
     screening.forget()

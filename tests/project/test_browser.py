@@ -172,7 +172,7 @@ def test_a_service_out_of_reach_is_said(open_page: Open) -> None:
     page = open_page("/accounts/signup/")
     with unknown():
         sign_up(page, CLEAN)
-    assert "could not be reached" in page.get_by_role("status").inner_text()
+    assert "did not answer" in page.get_by_role("status").inner_text()
 
 
 def test_by_keyboard_alone(open_page: Open) -> None:

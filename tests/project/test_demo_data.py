@@ -31,7 +31,7 @@ def test_makes_accounts_that_can_sign_in() -> None:
         printed = passwords(run())
         for username, password in printed.items():
             user = authenticate(username=username, password=password)
-            assert user is not None
+            assert isinstance(user, User)
             validate_password(password, user)
     assert set(printed) == {"demo", "admin"}
     demo, admin = User.objects.get(username="demo"), User.objects.get(username="admin")
@@ -64,7 +64,7 @@ def test_says_whether_the_breach_service_answers() -> None:
     with breached():
         assert "memory answers: breached passwords are refused" in run()
     with unknown("timeout"):
-        assert "could not be reached (timeout): only the bundled list refuses" in run()
+        assert "did not answer (timeout): only the bundled list refuses" in run()
 
 
 def test_refuses_outside_the_demo(settings: Settings) -> None:

@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import pytest
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 
-TEXT = "http://127.0.0.1:8000/accounts/reset/MQ/abc/"
+from project.demo.mail import EmailBackend
+
+LINK = f"http://127.0.0.1:8000/accounts/reset/MQ/{'a' * 100}/"
 
 
-def test_mail_is_kept_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    connection = get_connection("project.demo.mail.EmailBackend", file_path=str(tmp_path / "mail"))
-    message = EmailMessage("Reset", TEXT, "demo@localhost", ["dana@example.com"])
+def test_mail_is_kept_and_shown_as_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = EmailBackend(file_path=str(tmp_path / "mail"), alias="default")
+    message = EmailMessage("Grüße", f"Dänä,\n\n{LINK}\n", "demo@localhost", ["dana@example.com"])
     assert connection.send_messages([message]) == 1
     (file,) = (tmp_path / "mail").iterdir()
-    for text in (file.read_text(), capsys.readouterr().out):
-        assert "To: dana@example.com" in text
-        assert f"\n{TEXT}\n" in text
+    for text in (file.read_text(encoding="utf-8"), capsys.readouterr().out):
+        assert "To: dana@example.com\nSubject: Grüße\n\nDänä,\n" in text
+        assert f"\n{LINK}\n" in text

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from credfirewall.screening.verdict import Status, Verdict
 from credfirewall.signals import source_degraded
 from credfirewall.testing import breached, unknown
-from project.demo import views
+from project.demo import screening, views
 from project.demo.middleware import ContentSecurityPolicyMiddleware
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("site")]
@@ -200,14 +200,14 @@ def test_sign_up_with_clean_password(client: Client) -> None:
     assert client.session["_auth_user_id"] == str(User.objects.get().pk)
     assert "Your account is ready" in page.text
     assert "in no breach that we know of" in page.text
-    assert "could not be reached" not in page.text
+    assert "did not answer" not in page.text
 
 
 def test_sign_up_when_nobody_answers(client: Client) -> None:
     with unknown():
         page = Page(sign_up(client, CLEAN))
     assert User.objects.get().check_password(CLEAN)
-    assert "The breach service could not be reached" in page.text
+    assert "The breach service did not answer" in page.text
     assert "in no breach" not in page.text
 
 
@@ -249,7 +249,7 @@ def test_without_network_the_bundled_list_refuses(client: Client) -> None:
 def test_without_network_the_page_says_so(client: Client) -> None:
     page = Page(sign_up(client, CLEAN))
     assert User.objects.get().check_password(CLEAN)
-    assert "The breach service could not be reached" in page.text
+    assert "The breach service did not answer" in page.text
 
 
 @pytest.fixture
@@ -390,7 +390,7 @@ def test_change_to_clean_password(signed_in: Client, dana: User) -> None:
 
 def test_change_when_nobody_answers(signed_in: Client) -> None:
     with unknown():
-        assert "could not be reached" in Page(change(signed_in, CLEAN)).text
+        assert "did not answer" in Page(change(signed_in, CLEAN)).text
 
 
 def test_change_with_wrong_old_password(signed_in: Client, dana: User) -> None:
@@ -467,6 +467,36 @@ def test_reset_with_a_broken_link(client: Client, dana: User) -> None:
     page = Page(client.get("/accounts/reset/MQ/not-a-token/"))
     assert "This link does not work" in page.text
     assert {"class": "button", "href": "/accounts/password_reset/"} in page.all("a")
+
+
+# When something is wrong
+
+
+def test_no_such_page(client: Client) -> None:
+    response = client.get("/nowhere/")
+    assert response.status_code == 404
+    assert "There is no such page" in Page(response).text
+
+
+def test_an_expired_form(dana: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/accounts/login/", {"username": "dana", "password": OTHER})
+    page = Page(response)
+    assert response.status_code == 403
+    assert "The form has expired" in page.text
+    assert OTHER not in page.html
+
+
+def test_a_fault_says_nothing_of_what_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("the inside")
+
+    monkeypatch.setattr(screening, "sources", fail)
+    response = Client(raise_request_exception=False).get("/")
+    assert response.status_code == 500
+    page = Page(response)
+    assert "Something broke" in page.text
+    assert "inside" not in page.html
 
 
 # The policy header

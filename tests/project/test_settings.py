@@ -30,7 +30,7 @@ PRODUCTION = {
 
 def python(variables: dict[str, str], *arguments: str, cwd: Path = ROOT) -> Done:
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-W", "error", *arguments],
         cwd=cwd,
         env={"PATH": os.defpath, "PYTHONPATH": f"{cwd}{os.pathsep}{ROOT}", **variables},
         capture_output=True,
@@ -185,7 +185,9 @@ def test_database() -> None:
     sqlite = environment.database("sqlite:////tmp/demo.sqlite3")
     assert sqlite["NAME"] == "/tmp/demo.sqlite3"
     assert sqlite["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
-    postgres = environment.database("postgresql://dana@127.0.0.1/firewall")
+    # The development server has a thread, and so a connection, for each request.
+    assert environment.database("postgresql://127.0.0.1/firewall")["CONN_MAX_AGE"] == 0
+    postgres = environment.database("postgresql://127.0.0.1/firewall", keep=60)
     assert postgres["CONN_HEALTH_CHECKS"]
     assert postgres["CONN_MAX_AGE"] == 60
 

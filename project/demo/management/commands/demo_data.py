@@ -83,7 +83,7 @@ class Command(BaseCommand):
         if verdict.status is Status.UNKNOWN:
             self.stdout.write(
                 self.style.WARNING(
-                    f"  The breach service could not be reached ({verdict.reason}): only the "
+                    f"  The breach service did not answer ({verdict.reason}): only the "
                     "bundled list refuses passwords now."
                 )
             )
