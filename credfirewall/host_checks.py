@@ -200,7 +200,7 @@ def check_minimum_length(**_: Any) -> Messages:
     limits = [each.limits() for each in about_length]
     if (None, None) in limits:
         return  # It keeps its limit to itself, and may ask for enough.
-    mfa = conf.MFA_ASSERTED is True or any(
+    mfa = bool(conf.MFA_ASSERTED) or any(
         each.is_a(validators.LengthValidator) and each.options.get("mfa") is True
         for each in about_length
     )
