@@ -32,17 +32,20 @@ def tell_verdict(request: HttpRequest, password: str, user: AbstractBaseUser) ->
     """Tell the person whether the password that was accepted could be looked up.
 
     A validator can only refuse. What it lets pass is clean, or could not be checked, and the
-    difference is worth knowing. The answer for a clean password comes from the cache.
+    difference is worth knowing. It costs no second wait: a service that just failed to answer the
+    validator is not asked again, and one that did answer is answered for by the cache.
     """
-    match screen(password, user=user).status:
+    silent = screening.service_silent()
+    match Status.UNKNOWN if silent else screen(password, user=user).status:
         case Status.CLEAN:
             messages.success(request, _("Your password is in no breach that we know of."))
         case Status.UNKNOWN:
             messages.warning(
                 request,
                 _(
-                    "The breach service did not answer, so your password was compared with "
-                    "the bundled list only. If you use it anywhere else, choose another one."
+                    "The breach service did not answer when it was last asked, so your password "
+                    "may have been compared with our own lists only. If you use it anywhere "
+                    "else, choose another one."
                 ),
             )
         case Status.BREACHED:  # The service came back in between.

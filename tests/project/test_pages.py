@@ -14,7 +14,8 @@ from pytest_django import Settings
 
 from credfirewall.screening.verdict import Status, Verdict
 from credfirewall.signals import source_degraded
-from credfirewall.testing import breached, unknown
+from credfirewall.testing import breached, faults, unknown
+from credfirewall.testing.server import RangeServer
 from project.demo import screening, views
 from project.demo.middleware import ContentSecurityPolicyMiddleware
 
@@ -250,6 +251,22 @@ def test_without_network_the_page_says_so(client: Client) -> None:
     page = Page(sign_up(client, CLEAN))
     assert User.objects.get().check_password(CLEAN)
     assert "The breach service did not answer" in page.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [(None, "in no breach"), (faults.Status(503), "The breach service did not answer")],
+    ids=["answers", "silent"],
+)
+def test_the_service_is_asked_once(
+    client: Client, settings: Settings, fault: faults.Fault | None, text: str
+) -> None:
+    with RangeServer() as server:
+        server.fault = fault
+        settings.CREDFIREWALL = {**settings.CREDFIREWALL, "HIBP_URL": server.url}
+        page = Page(sign_up(client, CLEAN))
+        assert server.count == 1
+    assert text in page.text
 
 
 @pytest.fixture
