@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -155,12 +156,17 @@ class TestRecords:
         assert [each.path for each in small.requests] == ["/range/00001", "/range/00002"]
         assert small.count == 3
 
-    def test_a_repr_shows_no_prefix_and_no_header(self, server: RangeServer) -> None:
-        ask(server.port, request(PREFIX, Authorization="Bearer token"))
-        shown = repr(server.requests)
-        assert "GET" in shown
-        for secret in (PREFIX, "token", "Bearer"):
-            assert secret not in shown
+    def test_a_repr_shows_no_prefix_no_header_and_no_body(self, server: RangeServer) -> None:
+        told = request(PREFIX, Authorization="Bearer token", Content_Length="6")
+        ask(server.port, told + b"secret")
+        (recorded,) = server.requests
+        assert (recorded.body, repr(recorded)) == (b"secret", "Request(method='GET')")
+        assert SUFFIX not in repr(server.respond(recorded))
+
+    def test_a_record_cannot_be_changed(self, server: RangeServer) -> None:
+        ask(server.port)
+        with pytest.raises(FrozenInstanceError):
+            server.requests[0].method = "PUT"  # type: ignore[misc]  # that is the point
 
 
 class TestLife:
