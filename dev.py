@@ -87,7 +87,7 @@ def started(*command: str | Path, **how: Any) -> Iterator[subprocess.Popen[str]]
                 if number is not None:
                     process.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(5)
+                    process.wait(3)
                     break
             raise
 
@@ -244,12 +244,11 @@ def demo(venv: Path, arguments: Sequence[str]) -> int:
     port = parser.parse_args(arguments).port
     check_port(port)
     python = prepare(venv)
-    say("Preparing the database")
-    for command in (("migrate", "-v", "0"), ("demo_data",)):
-        if status := run(python, "manage.py", *command):
-            return status
-    say(f"The demo site is at http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    return run(python, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}")
+    say(f"Preparing the database, then serving http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    commands = ("migrate -v 0", "demo_data", f"runserver --noreload 127.0.0.1:{port}")
+    # Loading Django is the most of it, so it is loaded once.
+    in_turn = "import sys, manage; [manage.main(command.split()) for command in sys.argv[1:]]"
+    return run(python, "-c", in_turn, *commands)
 
 
 def test(venv: Path, arguments: Sequence[str]) -> int:
@@ -323,20 +322,12 @@ def build(venv: Path, arguments: Sequence[str]) -> int:
 
 def lock(venv: Path, arguments: Sequence[str]) -> int:
     """One lock for every extra and group, every platform and Python; versions stay unless asked."""
+    python = prepare(venv)
+    say(f"Writing {LOCK.name}")
     groups = ("test", "lint", "bench", "build", "lock")
     named = [part for group in groups for part in ("--group", group)]
     return run(
-        *(
-            prepare(venv),
-            "-m",
-            "uv",
-            "pip",
-            "compile",
-            "pyproject.toml",
-            "-o",
-            LOCK.name,
-            "--quiet",
-        ),
+        *(python, "-m", "uv", "pip", "compile", "pyproject.toml", "-o", LOCK.name, "--quiet"),
         *("--universal", "--python-version", "3.11", "--generate-hashes", "--all-extras", *named),
         # Nothing of this machine may get into it, and its certificates may be needed to fetch.
         *("--no-config", "--no-cache", "--system-certs"),
@@ -359,6 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
+    # A shell script's background job is started deaf to the first.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return TASKS[options.task](options.venv.absolute(), options.arguments)

@@ -1,5 +1,6 @@
 """The parts of dev.py that can be wrong without anyone noticing for a while."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 import dev
 
@@ -189,8 +191,8 @@ def test_a_signal_ends_the_child_too_and_shows_no_traceback(
 ) -> None:
     child = tmp_path / "child.py"
     child.write_text(
-        "import os, sys, time\nprint(os.getpid(), flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit('cleaned up')\n"
+        "import os, sys, time\n"
+        "try:\n    print(os.getpid(), flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit('cleaned up')\n"
     )
     task = (
         "import sys, dev\n"
@@ -217,3 +219,89 @@ def test_a_signal_ends_the_child_too_and_shows_no_traceback(
     assert time.monotonic() - began < 4
     with pytest.raises(ProcessLookupError):
         os.kill(started, 0)
+
+
+@pytest.fixture
+def statuses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the commands that a task runs end with, in turn."""
+    ends: list[int] = []
+    monkeypatch.setattr(dev, "prepare", lambda venv: Path(sys.executable))
+    monkeypatch.setattr(dev, "BROWSERS", ("sh",))
+    monkeypatch.setattr(dev, "run", lambda *command, **environment: ends.pop(0))
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "said"),
+    [
+        ([0, 0], 0, "SQLite passed in 0 s, PostgreSQL passed in 0 s"),
+        ([0, 5], 0, "SQLite passed in 0 s, PostgreSQL ran nothing in 0 s"),
+        ([1, 0], 1, "SQLite FAILED in 0 s, PostgreSQL passed in 0 s"),
+        ([0, 1], 1, "SQLite passed in 0 s, PostgreSQL FAILED in 0 s"),
+        ([5, 5], 5, "SQLite ran nothing in 0 s, PostgreSQL ran nothing in 0 s"),
+        ([0, 4], 4, "SQLite passed in 0 s, PostgreSQL ended with status 4 in 0 s"),
+    ],
+)
+def test_the_tests_end_with_one_line_about_both_databases(
+    statuses: list[int],
+    capsys: pytest.CaptureFixture[str],
+    ends: list[int],
+    status: int,
+    said: str,
+) -> None:
+    statuses[:] = ends
+    assert dev.test(Path("unused"), []) == status
+    assert capsys.readouterr().out.splitlines()[-1] == f"==> Tests: {said}"
+
+
+def test_lint_takes_every_step_and_names_what_failed(
+    statuses: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses[:] = [0, 1, 0, 0, 0, 1]
+    assert dev.lint(Path("unused"), []) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "==> Lint: failed: ruff check, deployment"
+    statuses[:] = [0] * 6
+    assert dev.lint(Path("unused"), []) == 0
+
+
+@pytest.mark.slow
+def test_the_demo_serves_its_pages_until_ctrl_c(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    task = (
+        "import sys, dev\n"
+        "dev.prepare = lambda venv: sys.executable\n"
+        f"sys.exit(dev.main(['demo', '--port', '{port}']))"
+    )
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", task],
+            cwd=dev.ROOT,
+            env={
+                **os.environ,
+                "DATABASE_URL": f"sqlite:///{tmp_path}/demo.sqlite3",
+                "CREDFIREWALL_HIBP_URL": "http://127.0.0.1:9/range/",
+                "SECRET_KEY": "for one run of the demo, and long enough to be taken for a key",
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        page = ""
+        while process.poll() is None and not page:
+            with contextlib.suppress(requests.ConnectionError):
+                page = requests.get(f"http://127.0.0.1:{port}/accounts/signup/", timeout=10).text
+            time.sleep(0.1)
+        assert "password" in page, log.read_text()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(10) == 130
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    said = log.read_text()
+    assert f"http://127.0.0.1:{port}/" in said
+    assert "Demo accounts" in said
+    assert said.endswith("Stopped.\n")
+    assert "Traceback" not in said
