@@ -7,12 +7,19 @@ closes the connections in the loop they belong to.
 """
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncGenerator
+from typing import Any
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import AddrInfoType
 
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import egress
+from credfirewall.screening import egress, names
+from credfirewall.screening.bounded import Saturated
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.verdict import Reason
 
@@ -20,16 +27,64 @@ CONNECTIONS = 256
 """Connections per event loop; ``hibp.CONCURRENCY`` bounds the requests."""
 
 
+class _Resolver(AbstractResolver):
+    """Looks names up as the blocking client does.
+
+    aiohttp would ask in the loop's own threads, and a loop cannot end before those are done.
+    """
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        try:
+            found = await asyncio.wrap_future(names.look_up(host, port))
+        except Saturated:
+            reason = Reason.BUSY
+        except UnicodeError:
+            reason = Reason.DNS
+        else:
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=address[0],
+                    port=address[1],
+                    family=family,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST,
+                )
+                for family, _, protocol, _, address in found
+            ]
+        raise SourceUnavailable(reason)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
 async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
     context = egress.tls_context(egress.ca_bundle())
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(),  # the deadline is around all of it
-    ) as session:
-        yield session
+    sockets: WeakSet[socket.socket] = WeakSet()
+
+    def make_socket(address: AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        sockets.add(made)
+        return made
+
+    connector = aiohttp.TCPConnector(
+        limit=CONNECTIONS, ssl=context, resolver=_Resolver(), socket_factory=make_socket
+    )
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(),  # the deadline is around all of it
+        ) as session:
+            yield session
+    finally:
+        # After a timeout TLS may still be waiting for the other side's good-bye.
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for _ in range(3):  # in which the loop notices
+            await asyncio.sleep(0)
 
 
 class AsyncClient:
@@ -55,7 +110,10 @@ class AsyncClient:
         raise SourceUnavailable(reason)
 
     async def _try(self, request: egress.Request) -> egress.Response | str:
-        session = await self._get_session()
+        try:
+            session = await self._get_session()
+        except OSError:  # the environment names certificates that are not there
+            return Reason.TLS
         try:
             async with session.get(
                 request.url,
@@ -68,7 +126,10 @@ class AsyncClient:
             return Reason.DNS
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
             return Reason.TLS
-        except aiohttp.ClientConnectorError:
+        except aiohttp.ClientConnectorError as error:
+            was_reset = isinstance(error.os_error, ConnectionResetError)
+            return Reason.RESET if was_reset else Reason.CONNECT
+        except aiohttp.ClientHttpProxyError:
             return Reason.CONNECT
         except aiohttp.ClientPayloadError:
             return Reason.TRUNCATED

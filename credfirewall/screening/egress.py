@@ -53,7 +53,7 @@ class Response:
     """A complete answer, whatever it says. ``headers`` have lower-case names."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # a Location may repeat the prefix
     body: bytes = field(repr=False)
 
     def packed(self) -> PackedRange:
@@ -100,7 +100,10 @@ def proxy_for(url: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _proxy_for(url: str, environment: tuple[str | None, ...]) -> str | None:
-    return select_proxy(url, get_environ_proxies(url))
+    try:
+        return select_proxy(url, get_environ_proxies(url))
+    except ValueError:  # not a URL, as the client will say
+        return None
 
 
 @lru_cache(maxsize=8)

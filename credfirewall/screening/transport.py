@@ -17,12 +17,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, IncompleteRead
+from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import PoolManager
 
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import egress
-from credfirewall.screening.bounded import BoundedPool, Saturated
+from credfirewall.screening import egress, names
+from credfirewall.screening.bounded import Saturated
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.verdict import Reason
 
@@ -37,7 +37,6 @@ class _Current(threading.local):
 
 
 _current = _Current()
-_names = BoundedPool("dns", threads=4, backlog=64)
 
 
 def _remaining() -> float:
@@ -45,7 +44,7 @@ def _remaining() -> float:
 
 
 class _Quiet(logging.Filter):
-    """Drops what urllib3 would log of our requests at DEBUG: the URL holds the prefix."""
+    """Drops what urllib3 would log of our requests: the URL holds the prefix."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return _current.deadline is None
@@ -75,14 +74,13 @@ class DeadlineTLSSocket(ssl.SSLSocket):
         return super().recv_into(*args)
 
 
-def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
+def _addresses(host: str, port: int) -> names.Addresses:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        look_up = lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # noqa: E731
-    reason = Reason.DNS
+    except (OSError, UnicodeError):
+        reason = Reason.DNS
     try:
-        return _names.submit(look_up).result(_remaining())
+        return names.look_up(host, port).result(_remaining())
     except FutureTimeout:
         reason = Reason.TIMEOUT
     except Saturated:
@@ -115,11 +113,15 @@ def open_socket(host: str, port: int, options: Any) -> socket.socket:
 
 
 class _Connection(HTTPConnection):
+    debuglevel = 0  # even where a developer has http.client print what it sends
+
     def _new_conn(self) -> socket.socket:
         return open_socket(self._dns_host, self.port, self.socket_options)
 
 
 class _TLSConnection(HTTPSConnection):
+    debuglevel = 0
+
     def _new_conn(self) -> socket.socket:
         return open_socket(self._dns_host, self.port, self.socket_options)
 
@@ -222,7 +224,10 @@ class Client:
             self._session = None
 
     def _try(self, request: egress.Request, deadline: Deadline) -> egress.Response | str:
-        session, proxy = self._get_session(), request.proxy
+        try:
+            session, proxy = self._get_session(), request.proxy
+        except OSError:  # the environment names certificates that are not there
+            return Reason.TLS
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
         prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
@@ -262,10 +267,8 @@ class Client:
             return egress.Response(answer.status_code, headers, body)
         except SourceUnavailable as error:
             return error.reason
-        except IncompleteRead:
-            return Reason.TRUNCATED
         except (HTTPError, OSError):
-            return Reason.RESET
+            return Reason.TRUNCATED
         finally:
             if complete:
                 raw.release_conn()
@@ -290,4 +293,6 @@ class Client:
 
 
 client = Client()
-logging.getLogger("urllib3.connectionpool").addFilter(_Quiet())
+# The first two write the URL, one of them at WARNING when the headers are garbage.
+for _name in ("connectionpool", "connection", "poolmanager", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_Quiet())
