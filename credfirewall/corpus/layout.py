@@ -37,7 +37,7 @@ _WIDE = 255
 _WIDTH = SUFFIX_LENGTH + 11
 """A suffix, a colon and the ten digits of MAX_COUNT."""
 _ROW = b"%%-%db" % _WIDTH
-_ALLOWED = b"0123456789ABCDEFabcdef: "
+_ALLOWED = b"0123456789ABCDEF: "
 _DIGITS = b"0123456789abcdef"
 _SECOND_DIGIT = re.compile(rb"[^ ]")
 _IS_ESCAPED = bytes(code & 15 == _ESCAPED for code in range(256))
@@ -68,9 +68,8 @@ class PackedRange:
         head, nibble = bytes.fromhex(suffix[2:10]), int(suffix[10], 16)
         while (found := block.find(head, position, end)) >= 0:
             index, misaligned = divmod(found - _TABLE.size, RECORD_BYTES)
-            tail = block[found + 4]
-            if not misaligned and tail >> 4 == nibble:
-                code = tail & 15
+            if not misaligned and block[found + 4] >> 4 == nibble:
+                code = block[found + 4] & 15
                 return code if code < _ESCAPED else self._escaped(index)
             position = found + 1
         return 0
@@ -99,6 +98,8 @@ def pack(rows: Sequence[bytes]) -> PackedRange:
     n = len(rows)
     if not 0 < n <= MAX_RECORDS:
         raise LayoutError("not a range of 1 to 65,535 rows")
+    if sorted(rows) != list(rows):
+        raise LayoutError("rows out of order")
     table = (_ROW * n) % tuple(rows)  # left-justified, so that columns are slices
     _check(table, rows)
     codes, counts = _codes(table, rows)
@@ -126,7 +127,7 @@ def pack(rows: Sequence[bytes]) -> PackedRange:
 
 
 def _check(table: bytes, rows: Sequence[bytes]) -> None:
-    """Raise LayoutError unless each row is 35 hexadecimal digits, a colon and a count."""
+    """Raise LayoutError unless each row is 35 digits (upper-case), a colon and a count."""
     n = len(rows)
     fits = len(table) == n * _WIDTH
     colons = table[SUFFIX_LENGTH::_WIDTH] == b":" * n and table.count(b":") == n

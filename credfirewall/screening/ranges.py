@@ -35,8 +35,6 @@ def parse(body: bytes, content_md5: str | None = None) -> PackedRange:
 
 
 def _pack(rows: list[bytes]) -> PackedRange | None:
-    if sorted(rows) != rows:
-        return None
     try:
         return pack(rows)
     except LayoutError:

@@ -1,0 +1,61 @@
+"""Both ways to ask, what they may say, and how long they may take."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from credfirewall.screening import Status, Verdict, ascreen
+
+T = TypeVar("T")
+
+DEADLINE = 0.3
+"""Seconds. Short, because much of what asks waits for it to pass."""
+
+BREACHED = Verdict(Status.BREACHED, 17, "hibp")
+"""What is to be said of "hunter2", as `hibp` serves it."""
+CLEAN = Verdict(Status.CLEAN, 0, "hibp")
+
+
+class Check(Protocol):
+    """`screen`, or `ascreen` in an event loop of its own."""
+
+    def __call__(self, password: str, *, user: object = None) -> Verdict: ...
+
+
+def awaited(password: str, *, user: object = None) -> Verdict:
+    return asyncio.run(ascreen(password, user=user))
+
+
+def unknown(reason: str) -> Verdict:
+    return Verdict(Status.UNKNOWN, None, None, reason)
+
+
+def in_time(deadline: float, call: Callable[[], T]) -> T:
+    """The result of a call that keeps ``deadline`` with a tenth to spare.
+
+    A busy machine may hold a call up, so there are three attempts; one that does not look at the
+    deadline is late each time.
+    """
+    seconds = []
+    for _attempt in range(3):
+        started = time.monotonic()
+        result = call()
+        seconds.append(time.monotonic() - started)
+        if seconds[-1] <= deadline * 1.1:
+            return result
+    raise AssertionError(f"took {', '.join(f'{each:.2f}' for each in seconds)} s of {deadline} s")
+
+
+@dataclass
+class Clock:
+    """A clock that goes when it is told to."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds

@@ -1,0 +1,55 @@
+"""A range server as HIBP, both ways to ask, and nothing left over from one test to the next."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from pytest_django import Settings
+
+from credfirewall.screening import screen, transport
+from credfirewall.screening.sources import chain
+from credfirewall.testing.server import RangeServer
+from credfirewall.testing.tls import TlsContexts, tls_contexts
+from tests.screening.asking import DEADLINE, Check, awaited
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_sources() -> Iterator[None]:
+    """Sources know their breaker, clients their connections and the proxies of the environment."""
+    yield
+    chain._hibp.cache_clear()
+    chain._by_name.cache_clear()
+    transport.client.close()
+
+
+@pytest.fixture(params=[screen, awaited], ids=["screen", "ascreen"])
+def check(request: pytest.FixtureRequest) -> Check:
+    """Each test that asks for this runs twice."""
+    return cast(Check, request.param)
+
+
+@pytest.fixture
+def configure(settings: Settings) -> Configure:
+    """Set keys of CREDFIREWALL, over what is there."""
+
+    def set_keys(**keys: Any) -> None:
+        settings.CREDFIREWALL = {**getattr(settings, "CREDFIREWALL", {}), **keys}
+
+    set_keys(SOURCES=["hibp"], HIBP_DEADLINE=DEADLINE)
+    return set_keys
+
+
+@pytest.fixture
+def hibp(configure: Configure) -> Iterator[RangeServer]:
+    """HIBP as the settings know it, where "hunter2" was seen 17 times."""
+    with RangeServer({"hunter2": 17}) as server:
+        configure(HIBP_URL=server.url)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tls() -> Iterator[TlsContexts]:
+    with tls_contexts() as contexts:
+        yield contexts
