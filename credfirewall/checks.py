@@ -29,7 +29,7 @@ CHECKED_ALONE = {"HIBP_DEADLINE"}
 """Keys whose values have a message of their own."""
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 LONGEST_SENSIBLE_TTL = 86_400
 
 

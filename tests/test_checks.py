@@ -52,7 +52,7 @@ def here(thing: Callable[..., Any]) -> str:
 @pytest.mark.parametrize("value", [None, [], "hibp", 1, object(), {"hibp"}], ids=repr)
 def test_what_is_no_dict(value: object) -> None:
     message = only(CREDFIREWALL=value)
-    assert message.id == "credfirewall.E001"
+    assert (message.id, message.level) == ("credfirewall.E001", ERROR)
     assert type(value).__name__ in message.msg
 
 

@@ -81,7 +81,7 @@ class Homemade(hashers.BasePasswordHasher):
     algorithm = "homemade"
 
 
-class pbkdf2_sha1:  # noqa: N801 - as passlib names them
+class Passlib(hashers.BasePasswordHasher):
     algorithm = "pbkdf2_sha1"
 
 
@@ -89,7 +89,7 @@ class pbkdf2_sha1:  # noqa: N801 - as passlib names them
     "hashers",
     [
         [f"{__name__}.Homemade"],
-        [f"{__name__}.pbkdf2_sha1"],
+        [f"{__name__}.Passlib"],
         ["gone.Hasher"],
         [f"{DJANGO}.make_password"],
         [None],

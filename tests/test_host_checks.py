@@ -31,40 +31,10 @@ class OwnBreachedPasswordValidator(BreachedPasswordValidator): ...
 class UppercaseValidator(Plain): ...
 
 
-class HasLowerCaseLetters(Plain): ...
-
-
-class ContainsDigitsValidator(Plain): ...
-
-
-class NumberValidator(Plain): ...
-
-
-class SymbolValidator(Plain): ...
-
-
-class SpecialCharacterValidator(Plain): ...
-
-
-class PasswordComplexityValidator(Plain): ...
-
-
 class Policy(UppercaseValidator): ...
 
 
 class Everyday(Plain): ...
-
-
-class PhoneNumberValidator(Plain): ...
-
-
-class OwnNumericPasswordValidator(Plain): ...
-
-
-class PasswordExpiryValidator(Plain): ...
-
-
-class RotationValidator(Plain): ...
 
 
 class MaximumLengthValidator(Plain):
@@ -128,21 +98,54 @@ def test_a_subclass_screens() -> None:
 # W004
 
 COMPOSITION = [
+    # What cannot be imported is judged by its name.
+    *(
+        entry(f"accounts.validators.{name}")
+        for name in (
+            "UppercaseValidator",
+            "HasUpper_case",
+            "LowerCaseValidator",
+            "ContainsDigitsValidator",
+            "NumeralValidator",
+            "NumberValidator",
+            "HasNumbers",
+            "NumberCountValidator",
+            "LettersValidator",
+            "SymbolValidator",
+            "SpecialCharacterValidator",
+            "PunctuationValidator",
+            "AlphanumericValidator",
+            "PasswordComplexityValidator",
+            "CompositionValidator",
+            "CharacterClassesValidator",
+            "CharacterTypeValidator",
+            "CharacterCategoriesValidator",
+            "CharacterRequirements",
+            "CharacterSetValidator",
+        )
+    ),
     entry(UppercaseValidator),
-    entry(HasLowerCaseLetters),
-    entry(ContainsDigitsValidator),
-    entry(NumberValidator),
-    entry(SymbolValidator),
-    entry(SpecialCharacterValidator),
-    entry(PasswordComplexityValidator),
     entry(Policy),
-    entry(Everyday, min_uppercase=1),
-    entry(Everyday, min_length_special=1),
+    *(
+        entry(Everyday, **{option: 1})
+        for option in (
+            "min_uppercase",
+            "min_length_lower",
+            "max_digits",
+            "require_numeric",
+            "need_number",
+            "num_letters",
+            "min_symbols",
+            "require_special",
+            "min_punctuation",
+        )
+    ),
     entry(
         "django_password_validators.password_character_requirements.password_validation."
         "PasswordCharacterValidator"
     ),
     entry("django_advanced_password_validation.advanced_password_validation.Any"),
+    entry("django_better_passwords.validators.custom_password_validator.CustomPasswordValidator"),
     entry("password_policies.forms.validators.Whatever"),
 ]
 
@@ -167,8 +170,12 @@ def test_composition_rule(listed: dict[str, Any], profile: str) -> None:
                 "NumericPasswordValidator",
             )
         ),
-        entry(OwnNumericPasswordValidator),
-        entry(PhoneNumberValidator),
+        entry("accounts.validators.OwnNumericPasswordValidator"),
+        entry("accounts.validators.PhoneNumberValidator"),
+        entry("accounts.validators.AccountNumberValidator"),
+        entry("accounts.validators.NumberedListValidator"),
+        entry("accounts.validators.StrengthValidator"),
+        entry("django_password_validators.password_history.password_validation.Unique"),
         entry(Everyday, min_uppercase=0, min_score=3, words=["x"]),
         entry("credfirewall.validators.ContextWordsValidator", words=["acme"]),
     ],
@@ -192,6 +199,7 @@ def test_rule_that_is_none_of_composition_or_expiry(listed: dict[str, Any]) -> N
         "account.middleware.ExpiredPasswordMiddleware",
         "security.middleware.MandatoryPasswordChangeMiddleware",
         "accounts.middleware.PasswordMaxAgeMiddleware",
+        "accounts.middleware.RotatePasswordMiddleware",
     ],
 )
 def test_middleware_that_ends_passwords_by_the_calendar(profile: str, middleware: str) -> None:
@@ -213,14 +221,23 @@ def test_middleware_that_is_fine(middleware: str) -> None:
     assert ids(MIDDLEWARE=[middleware]) == []
 
 
-@pytest.mark.parametrize("cls", [PasswordExpiryValidator, RotationValidator])
-def test_validator_that_ends_passwords_by_the_calendar(cls: type) -> None:
-    message = only(**beside(entry(cls)))
+@pytest.mark.parametrize("name", ["PasswordExpiryValidator", "Rotation", "MaxAge", "MaximumAge"])
+def test_validator_that_ends_passwords_by_the_calendar(name: str) -> None:
+    message = only(**beside(entry(f"accounts.validators.{name}")))
     assert (message.id, message.level) == ("credfirewall.W005", WARNING)
-    assert cls.__name__ in message.msg
+    assert name in message.msg
 
 
-@pytest.mark.parametrize("app", ["password_expire", "password_rotate.apps.Config"])
+@pytest.mark.parametrize(
+    "app",
+    [
+        "django_better_passwords.apps.BetterPasswordsConfig",
+        "password_expiration",
+        "password_expire",
+        "password_policies",
+        "password_rotate",
+    ],
+)
 def test_app_that_ends_passwords_by_the_calendar(app: str) -> None:
     middleware = "password_rotate.middleware.PasswordRotateMiddleware"
     message = only(INSTALLED_APPS=["credfirewall", app], MIDDLEWARE=[middleware])
