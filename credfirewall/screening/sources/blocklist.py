@@ -182,6 +182,8 @@ def _has_uncommitted_changes() -> bool:
     Django drops the callbacks of what is rolled back, savepoints included, so a waiting callback
     is the one sign that stays true.
     """
+    if not _version.own:
+        return False  # most processes never change a word, and save the way to the connection
     try:
         connection = connections[router.db_for_write(BlockedWord)]
     except (ImproperlyConfigured, ConnectionDoesNotExist):
