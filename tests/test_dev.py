@@ -192,7 +192,11 @@ def test_a_signal_ends_the_child_too_and_shows_no_traceback(
     child = tmp_path / "child.py"
     child.write_text(
         "import os, sys, time\n"
-        "try:\n    print(os.getpid(), flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    sys.exit('cleaned up')\n"
+        "try:\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit('cleaned up')\n"
     )
     task = (
         "import sys, dev\n"
