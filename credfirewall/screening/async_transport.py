@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.connector import AddrInfoType
+from aiohttp.connector import AddrInfoType, Connection
 
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening import egress, names
@@ -58,6 +59,17 @@ class _Resolver(AbstractResolver):
         """There is nothing to close."""
 
 
+class _Answer(aiohttp.ClientResponse):
+    """Keeps a connection only after a 200: what may still come is not the next one's answer."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        await super().start(connection)
+        if self.status != 200 and protocol is not None:
+            protocol.close()
+        return self
+
+
 async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
     context = egress.tls_context(egress.ca_bundle())
     sockets: WeakSet[socket.socket] = WeakSet()
@@ -73,6 +85,7 @@ async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
     try:
         async with aiohttp.ClientSession(
             connector=connector,
+            response_class=_Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(),  # the deadline is around all of it
@@ -87,33 +100,61 @@ async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
             await asyncio.sleep(0)
 
 
+class _Turns:
+    """Spreads bursts: in each pass of the event loop one check starts or goes on.
+
+    Two hundred at once would otherwise do their work in one pass, and nothing else would run
+    meanwhile. Alone, a check loses one empty pass.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        async with self._lock:
+            await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _InLoop:
+    """What belongs to one event loop."""
+
+    scope: AsyncGenerator[aiohttp.ClientSession, None]
+    session: aiohttp.ClientSession
+    turns: _Turns
+
+
 class AsyncClient:
     """Range requests without threads, in whichever event loop it is used."""
 
     def __init__(self) -> None:
-        self._sessions: dict[
-            asyncio.AbstractEventLoop,
-            tuple[AsyncGenerator[aiohttp.ClientSession, None], aiohttp.ClientSession],
-        ] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
 
     async def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
         """Return the whole answer to ``request``. Raises SourceUnavailable."""
-        seconds = deadline.remaining()
-        try:
-            async with asyncio.timeout(seconds):
-                reason = await self._try(request)
-        except TimeoutError:
-            reason = Reason.TIMEOUT
+        reason = await self._in_time(request, deadline)
         if isinstance(reason, egress.Response):
             return reason
         # Raised here and not in a handler: the errors of aiohttp hold the URL.
         raise SourceUnavailable(reason)
 
-    async def _try(self, request: egress.Request) -> egress.Response | str:
+    async def _in_time(self, request: egress.Request, deadline: Deadline) -> egress.Response | str:
         try:
-            session = await self._get_session()
+            here = await self._here()
         except OSError:  # the environment names certificates that are not there
             return Reason.TLS
+        outcome: egress.Response | str = Reason.TIMEOUT
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline.remaining()):
+                await here.turns.take()
+                outcome = await self._try(request, here.session)
+        await here.turns.take()  # to read the answer is the caller's work, and the larger part
+        return outcome
+
+    @classmethod
+    async def _try(
+        cls, request: egress.Request, session: aiohttp.ClientSession
+    ) -> egress.Response | str:
         try:
             async with session.get(
                 request.url,
@@ -121,7 +162,7 @@ class AsyncClient:
                 allow_redirects=False,
                 proxy=request.proxy,
             ) as answer:
-                return await self._read(answer)
+                return await cls._read(answer)
         except aiohttp.ClientConnectorDNSError:
             return Reason.DNS
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
@@ -138,6 +179,9 @@ class AsyncClient:
 
     @staticmethod
     async def _read(answer: aiohttp.ClientResponse) -> egress.Response | str:
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        if answer.status != 200:
+            return egress.Response(answer.status, headers, b"")
         if (answer.content_length or 0) > egress.MAX_BODY:
             answer.close()
             return Reason.TOO_LARGE
@@ -149,19 +193,18 @@ class AsyncClient:
                 answer.close()
                 return Reason.TOO_LARGE
             parts.append(part)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
         return egress.Response(answer.status, headers, b"".join(parts))
 
-    async def _get_session(self) -> aiohttp.ClientSession:
+    async def _here(self) -> _InLoop:
         loop = asyncio.get_running_loop()
-        known = self._sessions.get(loop)
-        if known is None or known[1].closed:
-            for other in [each for each in tuple(self._sessions) if each.is_closed()]:
-                self._sessions.pop(other, None)
+        known = self._loops.get(loop)
+        if known is None or known.session.closed:
+            for other in [each for each in tuple(self._loops) if each.is_closed()]:
+                self._loops.pop(other, None)
             scope = _session()
             # Nothing here suspends, so that no other task of this loop can come in between.
-            known = self._sessions[loop] = scope, await anext(scope)
-        return known[1]
+            known = self._loops[loop] = _InLoop(scope, await anext(scope), _Turns())
+        return known
 
 
 client = AsyncClient()

@@ -50,7 +50,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer, whatever it says. ``headers`` have lower-case names."""
+    """An answer: complete if its status is 200, else without its body.
+
+    ``headers`` have lower-case names.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)  # a Location may repeat the prefix

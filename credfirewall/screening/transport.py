@@ -209,6 +209,8 @@ class Client:
         _current.deadline = deadline
         try:
             reason = self._try(request, deadline)
+            if reason == Reason.RESET:  # as a kept connection is that the server has just closed
+                reason = self._try(request, deadline)
         finally:
             _current.deadline = None
         if isinstance(reason, egress.Response):
@@ -255,7 +257,10 @@ class Client:
     @staticmethod
     def _read(answer: requests.Response) -> egress.Response | str:
         raw, complete = answer.raw, False
+        headers = {name.lower(): value for name, value in answer.headers.items()}
         try:
+            if raw.status != 200:  # its body says nothing, and its connection is not kept
+                return egress.Response(raw.status, headers, b"")
             announced = raw.length_remaining
             if announced is not None and announced > egress.MAX_BODY:
                 return Reason.TOO_LARGE
@@ -263,8 +268,7 @@ class Client:
             complete = len(body) <= egress.MAX_BODY
             if not complete:
                 return Reason.TOO_LARGE
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return egress.Response(answer.status_code, headers, body)
+            return egress.Response(raw.status, headers, body)
         except SourceUnavailable as error:
             return error.reason
         except (HTTPError, OSError):
@@ -272,7 +276,7 @@ class Client:
         finally:
             if complete:
                 raw.release_conn()
-            else:  # a connection with bytes left in it must not be used again
+            else:  # what may still come must not be taken for the answer to another question
                 raw.close()
 
     def _get_session(self) -> requests.Session:

@@ -2,34 +2,82 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from credfirewall.screening import Status, Verdict, ascreen
+from credfirewall.screening import Status, Verdict, ascreen, screen
 
 T = TypeVar("T")
 
 DEADLINE = 0.3
 """Seconds. Short, because much of what asks waits for it to pass."""
-
 BREACHED = Verdict(Status.BREACHED, 17, "hibp")
 """What is to be said of "hunter2", as `hibp` serves it."""
 CLEAN = Verdict(Status.CLEAN, 0, "hibp")
 
 
-class Check(Protocol):
-    """`screen`, or `ascreen` in an event loop of its own."""
-
-    def __call__(self, password: str, *, user: object = None) -> Verdict: ...
-
-
-def awaited(password: str, *, user: object = None) -> Verdict:
-    return asyncio.run(ascreen(password, user=user))
-
-
 def unknown(reason: str) -> Verdict:
     return Verdict(Status.UNKNOWN, None, None, reason)
+
+
+def nothing() -> None:
+    pass
+
+
+class Check(ABC):
+    """`screen` or `ascreen`."""
+
+    @abstractmethod
+    def __call__(self, password: str, *, user: object = None) -> Verdict:
+        """Ask once; the event loop, if there is one, is a new one."""
+
+    @abstractmethod
+    def each(self, *passwords: str, between: Callable[[], object] = nothing) -> list[Verdict]:
+        """Ask in turn, in one event loop."""
+
+    @abstractmethod
+    def together(self, *passwords: str) -> list[Verdict]:
+        """Ask all at once."""
+
+
+class Screen(Check):
+    def __call__(self, password: str, *, user: object = None) -> Verdict:
+        return screen(password, user=user)
+
+    def each(self, *passwords: str, between: Callable[[], object] = nothing) -> list[Verdict]:
+        verdicts = []
+        for password in passwords:
+            verdicts.append(screen(password))
+            between()
+        return verdicts
+
+    def together(self, *passwords: str) -> list[Verdict]:
+        with ThreadPoolExecutor(len(passwords)) as pool:
+            return list(pool.map(screen, passwords))
+
+
+class AScreen(Check):
+    def __call__(self, password: str, *, user: object = None) -> Verdict:
+        return asyncio.run(ascreen(password, user=user))
+
+    def each(self, *passwords: str, between: Callable[[], object] = nothing) -> list[Verdict]:
+        async def ask() -> list[Verdict]:
+            verdicts = []
+            for password in passwords:
+                verdicts.append(await ascreen(password))
+                between()
+            return verdicts
+
+        return asyncio.run(ask())
+
+    def together(self, *passwords: str) -> list[Verdict]:
+        async def ask() -> list[Verdict]:
+            return await asyncio.gather(*map(ascreen, passwords))
+
+        return asyncio.run(ask())
 
 
 def in_time(deadline: float, call: Callable[[], T]) -> T:

@@ -1,16 +1,16 @@
 """A range server as HIBP, both ways to ask, and nothing left over from one test to the next."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from credfirewall.screening import screen, transport
+from credfirewall.screening import transport
 from credfirewall.screening.sources import chain
 from credfirewall.testing.server import RangeServer
 from credfirewall.testing.tls import TlsContexts, tls_contexts
-from tests.screening.asking import DEADLINE, Check, awaited
+from tests.screening.asking import DEADLINE, AScreen, Check, Screen
 
 Configure = Callable[..., None]
 
@@ -24,10 +24,11 @@ def _fresh_sources() -> Iterator[None]:
     transport.client.close()
 
 
-@pytest.fixture(params=[screen, awaited], ids=["screen", "ascreen"])
+@pytest.fixture(params=[Screen(), AScreen()], ids=["screen", "ascreen"])
 def check(request: pytest.FixtureRequest) -> Check:
     """Each test that asks for this runs twice."""
-    return cast(Check, request.param)
+    chosen: Check = request.param
+    return chosen
 
 
 @pytest.fixture
