@@ -1,12 +1,14 @@
 """From a password to what may be looked up: digest forms and folded text. Pure.
 
-Nothing here shows a password or a digest in its ``repr``, because frames end up in tracebacks.
+Nothing here shows a password or a digest in its ``repr``, because frames end up in tracebacks, and
+nothing can be pickled into a cache or a queue.
 """
 
 import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from credfirewall.exceptions import PasswordNotText, PasswordTooLong
 
@@ -15,8 +17,17 @@ PREFIX_LENGTH = 5
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class _Kept:
+    """Stays in this process."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} stands for a password and cannot be pickled")
+
+
 @dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(_Kept):
     """An upper-case hexadecimal SHA-1, cut where the range API cuts it (k-anonymity)."""
 
     prefix: str = field(repr=False)
@@ -30,7 +41,7 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(_Kept):
     """A password on its way through the sources.
 
     ``digests``  of the text as given and, where that differs, of its NFC form: breaches hold
@@ -52,7 +63,7 @@ class Candidate:
             return cls((Digest.of(password),), password.lower())
         normal = normalize(password)
         forms = (password,) if normal == password else (password, normal)
-        return cls(tuple(Digest.of(form) for form in forms), fold(normal))
+        return cls(tuple(map(Digest.of, forms)), fold(normal))
 
 
 def is_text(value: str) -> bool:

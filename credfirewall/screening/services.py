@@ -1,5 +1,7 @@
 """Screening: from a password to a verdict, and what an UNKNOWN one means."""
 
+import logging
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ from credfirewall.screening.steps import Send, Steps, arun, run
 from credfirewall.screening.verdict import Reason, Status, Verdict
 from credfirewall.signals import password_breached
 
+logger = logging.getLogger("credfirewall.screening")
+
 
 @sensitive_variables()
 def screen(password: str, *, user: Any = None) -> Verdict:
@@ -22,13 +26,13 @@ def screen(password: str, *, user: Any = None) -> Verdict:
     ``password_breached`` signal. Nothing is written to the database. Raises PasswordTooLong or
     PasswordNotText.
     """
-    return run(_screening(Candidate.of(password), chain.active(), user))
+    return run(_screening(_prepared(password), chain.active(), user))
 
 
 @sensitive_variables()
 async def ascreen(password: str, *, user: Any = None) -> Verdict:
     """Say the same as ``screen`` without blocking the event loop."""
-    return await arun(_screening(Candidate.of(password), chain.active(), user))
+    return await arun(_screening(_prepared(password), chain.active(), user))
 
 
 @sensitive_variables()
@@ -37,7 +41,7 @@ def screen_locally(password: str, *, user: Any = None) -> Verdict:
 
     Raises PasswordTooLong or PasswordNotText.
     """
-    return run(_screening(Candidate.of(password), chain.local(), user))
+    return run(_screening(_prepared(password), chain.local(), user))
 
 
 def is_refused(verdict: Verdict) -> bool:
@@ -45,6 +49,12 @@ def is_refused(verdict: Verdict) -> bool:
     if verdict.status is Status.UNKNOWN:
         return conf.ON_UNKNOWN == "reject"
     return verdict.status is Status.BREACHED
+
+
+@sensitive_variables()
+def _prepared(password: str) -> Candidate:
+    # On a coroutine the decorator covers that frame alone; here it covers all below as well.
+    return Candidate.of(password)
 
 
 def _screening(candidate: Candidate, sources: Sequence[SteppedSource], user: Any) -> Steps[Verdict]:
@@ -69,9 +79,10 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
             continue
         try:
             answer = yield from source.steps(candidate)
-        except SourceUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - nothing that a source raises is a form's
+            reason = _reason(source, error)
             if source.authoritative or not failure:
-                failure = error.reason
+                failure = reason
             continue
         if answer.found and (answer.count is None or answer.count >= conf.MIN_COUNT):
             return Verdict(Status.BREACHED, answer.count, source.name, answer.note)
@@ -83,3 +94,17 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
     if clean is not None and (settled or (lists_only and not failure)):
         return clean
     return Verdict(Status.UNKNOWN, reason=failure or Reason.NO_SOURCE)
+
+
+def _reason(source: SteppedSource, error: Exception) -> str:
+    """Return why ``source`` has no answer; log what it should not have raised.
+
+    By class and place only: the message may hold a password, and so may the variables of a
+    traceback, because ``sensitive_variables`` does not reach into generators.
+    """
+    if isinstance(error, SourceUnavailable):
+        return error.reason
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    name = type(error).__name__
+    logger.error("The source %r raised %s at %s:%s.", source.name, name, place[0], place[1])
+    return Reason.ERROR
