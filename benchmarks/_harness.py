@@ -26,6 +26,8 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 TICK = 0.001
 """Seconds between two looks at how late the event loop is."""
+BUSY = 0.1
+"""The share of waiting for a core from which a report warns of itself."""
 
 
 def nothing() -> None:
@@ -192,6 +194,15 @@ class Progress:
         print(f"{start}    {self._doing}: {what}", end=end, file=sys.stderr, flush=True)
 
 
+def ran_and_waited() -> tuple[int, int]:
+    """Return the nanoseconds that this thread ran and waited for a core, where the system tells."""
+    try:
+        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
+    except OSError:
+        return 0, 0
+    return int(ran), int(waited)
+
+
 @dataclass(frozen=True)
 class Target:
     """What was asked for, and what was measured."""
@@ -214,6 +225,7 @@ class Report:
     tables: list[str] = field(default_factory=list)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     load: tuple[float, float, float] = field(default_factory=os.getloadavg)
+    ran: tuple[int, int] = field(default_factory=ran_and_waited)
 
     def target(self, name: str, asked: str, measured: str, *, met: bool) -> None:
         self.targets.append(Target(name, asked, measured, met))
@@ -247,7 +259,18 @@ class Report:
         ]
         missed = [f"missed: {each.name}: {each.measured}" for each in self.missed]
         found = missed or [f"All {len(self.targets)} targets met."]
+        if self.waiting > BUSY:
+            found.append(
+                f"The machine was busy: for {self.waiting:.0%} of the time that this process could "
+                "have run it waited for a core. Times and lags say little; run it again alone."
+            )
         return "\n\n".join((head, *self.tables, "\n".join(targets), "\n".join(found)))
+
+    @property
+    def waiting(self) -> float:
+        """The share of the time it was ready to run that this thread waited for a core."""
+        ran, waited = (now - then for now, then in zip(ran_and_waited(), self.ran, strict=True))
+        return waited / max(1, ran + waited)
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -256,6 +279,7 @@ class Report:
             "began": self.began.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - self.began).total_seconds(), 1),
             "machine": {**machine(), "load_before": self.load, "load_after": os.getloadavg()},
+            "waiting_for_a_core": round(self.waiting, 3),
             "versions": self._versions(),
             "sizes": dict(self.sizes),
             "figures": self.figures,

@@ -64,7 +64,7 @@ class Sizes:
 
 SIZES = {
     "full": Sizes(rounds=60, gzip_rounds=30, bursts=6),
-    "quick": Sizes(rounds=12, gzip_rounds=6, bursts=2),
+    "quick": Sizes(rounds=10, gzip_rounds=5, bursts=1),
     "smoke": Sizes(
         rounds=2,
         gzip_rounds=2,
