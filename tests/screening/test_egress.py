@@ -1,0 +1,233 @@
+"""What leaves the machine, by which way, and whom it trusts."""
+
+import asyncio
+import hashlib
+import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credfirewall import __version__
+from credfirewall.screening import transport
+from credfirewall.screening.verdict import Reason
+from credfirewall.testing.loopback import LoopbackServer, refusing_port
+from credfirewall.testing.messages import Request
+from credfirewall.testing.server import RangeServer
+from credfirewall.testing.tls import TlsContexts
+from tests.screening.asking import BREACHED, CLEAN, DEADLINE, Check, in_time, unknown
+from tests.screening.conftest import Configure
+from tests.testing.proxy import ConnectProxy
+
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class Recorder(LoopbackServer):
+    """Keeps what arrives byte for byte, and answers with a cookie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            self.heard.append(head)
+            row = b"0" * 35 + b":1"
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nSet-Cookie: session=1; Path=/\r\nContent-Length: %d\r\n\r\n%s"
+                % (len(row), row)
+            )
+            await writer.drain()
+
+
+class TestTheRequest:
+    @pytest.fixture
+    def recorder(self, configure: Configure) -> Iterator[Recorder]:
+        with Recorder() as server:
+            configure(HIBP_URL=f"http://127.0.0.1:{server.port}/range/", HIBP_DEADLINE=2)
+            yield server
+
+    def test_it_holds_five_digits_and_nothing_else_of_the_password(
+        self, check: Check, recorder: Recorder
+    ) -> None:
+        passwords = ["hunter2", "hunter3", "correct horse battery staple", "\U0001f600" * 3, ""]
+        assert check.each(*passwords) == [CLEAN] * 5
+        lines = [head.split(b" HTTP/1.1\r\n") for head in recorder.heard]
+        prefixes = [hashlib.sha1(each.encode()).hexdigest()[:5].upper() for each in passwords]
+        assert [line.decode() for line, _ in lines] == [f"GET /range/{each}" for each in prefixes]
+        assert len({rest for _, rest in lines}) == 1
+
+    def test_its_headers(self, check: Check, recorder: Recorder, configure: Configure) -> None:
+        headers = {
+            "host": f"127.0.0.1:{recorder.port}",
+            "user-agent": f"django-credfirewall/{__version__}",
+            "accept": "text/plain, */*",
+            "accept-encoding": "identity",
+        }
+        check("hunter2")
+        configure(HIBP_PADDING=False)
+        check("hunter3")
+        padded, plain = (Request.parse(head).headers for head in recorder.heard)
+        assert (dict(padded), dict(plain)) == ({**headers, "add-padding": "true"}, headers)
+
+    def test_it_has_no_credentials(
+        self, check: Check, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login us password secret\ndefault login a password b\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        check.each("hunter2", "hunter3")
+        assert not re.search(rb"(?i)cookie|authorization|referer|secret", b"".join(recorder.heard))
+
+    @pytest.mark.parametrize("slash", ["", "/"])
+    def test_the_address_may_lack_its_slash(
+        self, check: Check, hibp: RangeServer, configure: Configure, slash: str
+    ) -> None:
+        configure(HIBP_URL=hibp.url.rstrip("/") + slash)
+        assert check("hunter2") == BREACHED
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "api.pwnedpasswords.com/range/", "ftp://127.0.0.1/range/", "http://", "//", "/", "x",
+            "http:///range/", "http://127.0.0.1:99999/range/", "http://127.0.0.1:port/range/",
+            "http://[::1/range/", "http://a b/range/", "http://a\0b/range/", "http://\udc80/",
+            f"http://{'a' * 64}.invalid/range/", f"http://{'ä' * 64}.invalid/range/",
+            "http://.invalid/range/", "http://a..invalid/range/",
+        ],
+    )  # fmt: skip
+    def test_an_address_that_is_none_is_no_exception(
+        self, check: Check, configure: Configure, url: str
+    ) -> None:
+        configure(HIBP_URL=url)
+        verdict = in_time(DEADLINE, lambda: check("hunter2"))
+        assert verdict == unknown(verdict.reason)
+
+
+class TestProxy:
+    @pytest.fixture
+    def proxy(self) -> Iterator[ConnectProxy]:
+        with ConnectProxy() as proxy:
+            yield proxy
+
+    @pytest.fixture(autouse=True)
+    def _over_tls(
+        self, hibp: RangeServer, tls: TlsContexts, configure: Configure,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        hibp.ssl_context = tls.trusted
+        configure(HIBP_URL=hibp.url, HIBP_DEADLINE=2)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.ca_file))
+
+    @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+    def test_the_environment_names_one(
+        self, check: Check, hibp: RangeServer, proxy: ConnectProxy, variable: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setenv(variable, proxy.url)
+        assert check.each("hunter2", "hunter3") == [BREACHED, CLEAN]
+        assert proxy.targets == [f"127.0.0.1:{hibp.port}"]
+
+    @pytest.mark.parametrize("hosts", ["127.0.0.1", "example.com,127.0.0.0/8", "*"])
+    def test_the_environment_makes_an_exception(
+        self, check: Check, proxy: ConnectProxy, hosts: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", hosts)
+        assert check("hunter2") == BREACHED
+        assert proxy.targets == []
+
+    def test_it_is_down(
+        self, check: Check, hibp: RangeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What may not go directly does not, when the proxy fails."""
+        with refusing_port() as port:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+            assert check("hunter2") == unknown(Reason.CONNECT)
+        assert hibp.count == 0
+
+    @pytest.mark.parametrize("status", [403, 407, 502])
+    def test_it_refuses(
+        self, check: Check, hibp: RangeServer, proxy: ConnectProxy, status: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        proxy.status = status
+        assert check("hunter2") == unknown(Reason.CONNECT)
+        assert hibp.count == 0
+
+    def test_it_hangs(
+        self, check: Check, configure: Configure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        configure(HIBP_DEADLINE=DEADLINE)
+        with Silent() as silent:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.port}")
+            assert in_time(DEADLINE, lambda: check("hunter2")) == unknown(Reason.TIMEOUT)
+
+    def test_behind_it_certificates_count_as_ever(
+        self, check: Check, hibp: RangeServer, proxy: ConnectProxy, tls: TlsContexts,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        hibp.ssl_context = tls.untrusted
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert check("hunter2") == unknown(Reason.TLS)
+        assert (len(proxy.targets), hibp.count) == (1, 0)
+
+    @pytest.mark.parametrize(
+        "value", ["http://[::1", "socks5://127.0.0.1:1", "ftp://x", "://", "-"]
+    )
+    def test_one_that_is_none_is_no_exception(
+        self, check: Check, hibp: RangeServer, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", value)
+        verdict = check("hunter2")
+        assert (verdict, hibp.count) == (unknown(verdict.reason), 0)
+
+
+class Silent(LoopbackServer):
+    """Hears everything and says nothing."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+
+class TestTrust:
+    @pytest.fixture(autouse=True)
+    def _over_tls(self, hibp: RangeServer, tls: TlsContexts, configure: Configure) -> None:
+        hibp.ssl_context = tls.trusted
+        configure(HIBP_URL=hibp.url, HIBP_DEADLINE=2)
+
+    @pytest.mark.parametrize("variable", CERTIFICATES)
+    def test_a_private_authority(
+        self, check: Check, tls: TlsContexts, variable: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert check("hunter2") == unknown(Reason.TLS)
+        transport.client.close()
+        monkeypatch.setenv(variable, str(tls.ca_file))
+        assert check("hunter2") == BREACHED
+
+    @pytest.mark.parametrize("value", ["", "0", "false", "/nowhere", "/dev/null", __file__])
+    @pytest.mark.parametrize("variable", CERTIFICATES)
+    def test_no_value_turns_it_off(
+        self, check: Check, hibp: RangeServer, variable: str, value: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setenv(variable, value)
+        assert check("hunter2") == unknown(Reason.TLS)
+        assert hibp.count == 0
+
+    def test_neither_do_other_switches(
+        self, check: Check, hibp: RangeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unverified: Any = ssl._create_unverified_context
+        monkeypatch.setattr(ssl, "_create_default_https_context", unverified)
+        monkeypatch.setenv("PYTHONHTTPSVERIFY", "0")
+        session = transport.client._get_session()
+        session.verify = False
+        for adapter in session.adapters.values():
+            manager: Any = adapter
+            manager.poolmanager.connection_pool_kw.update(cert_reqs="CERT_NONE")
+        assert check("hunter2") == unknown(Reason.TLS)
+        assert hibp.count == 0
