@@ -1,6 +1,5 @@
 """Fixtures that every test may ask for."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -98,9 +97,8 @@ def browser(pytestconfig: pytest.Config) -> "Iterator[Browser]":
         # Playwright keeps an event loop running in this thread, and Django takes that for a view
         # that blocks it. For the same reason the browser ends with the module.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         try:
-            chromium = playwright.chromium.launch(executable_path=found, args=arguments)
+            chromium = playwright.chromium.launch(executable_path=found)
         except Error as error:
             unavailable(pytestconfig, "Chromium", error.message.splitlines()[0])
         yield chromium

@@ -1,6 +1,7 @@
 """Chooses the database before Django is set up, and keeps account of what could not start."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator
 from typing import NoReturn
@@ -45,6 +46,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     for name in list(os.environ):
         if name.startswith(OUTSIDE) or name.lower() in PROXIES or name in CERTIFICATES:
             del os.environ[name]
+    # So that a session that is told to end, by a supervisor say, cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     early_config.stash[missing] = {}
     files = tempfile.TemporaryDirectory(prefix="credfirewall-tests-")
     early_config.add_cleanup(files.cleanup)
