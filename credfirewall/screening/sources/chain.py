@@ -1,6 +1,7 @@
 """The chain of sources that ``SOURCES`` names, each in its stepped form."""
 
 import logging
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -23,6 +24,7 @@ logger = logging.getLogger("credfirewall.screening")
 LOCAL = ("blocklist", "bundled")
 """Built-in sources that ask nobody."""
 NAMES = (*LOCAL, "hibp")
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Snapshot:
@@ -39,6 +41,9 @@ class Snapshot:
                 yield Blocking(self._source.refresh)
             except SourceUnavailable as error:
                 yield from self._health.becomes(State.DEGRADED, error.reason)
+                # What memory holds is refused even when it could not be brought up to date.
+                if (answer := self._source.lookup(candidate)).found:
+                    return answer
                 raise
         yield from self._health.becomes(State.WORKING)
         return self._source.lookup(candidate)
@@ -57,7 +62,8 @@ class Custom:
         try:
             answer: Answer = yield Blocking(lambda: self._source.lookup(candidate))
         except SourceUnavailable as error:
-            reason = error.reason
+            # A word goes into verdicts and signals; a sentence might hold the password.
+            reason = error.reason if _WORD.fullmatch(error.reason) else Reason.ERROR
         except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
             # Its message and traceback might hold the password, so the class has to do.
             logger.error("The source %r raised %s.", self.name, type(error).__name__)  # noqa: TRY400
