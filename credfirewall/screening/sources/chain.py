@@ -15,7 +15,6 @@ from credfirewall.screening.health import Health, State
 from credfirewall.screening.sources import SnapshotSource, Source, SteppedSource
 from credfirewall.screening.sources.blocklist import BlocklistSource
 from credfirewall.screening.sources.bundled import BundledSource
-from credfirewall.screening.sources.hibp import HibpSource
 from credfirewall.screening.steps import Blocking, Steps
 from credfirewall.screening.verdict import Answer, Reason
 
@@ -90,7 +89,11 @@ def source(name: str) -> SteppedSource:
 
 
 @lru_cache(maxsize=8)
-def _hibp(url: str) -> HibpSource:
+def _hibp(url: str) -> SteppedSource:
+    # Imported at first use, because the HTTP clients take longer to load than the rest of Django,
+    # and most commands of a project screen nothing.
+    from credfirewall.screening.sources.hibp import HibpSource
+
     return HibpSource(url)
 
 
