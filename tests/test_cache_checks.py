@@ -140,6 +140,11 @@ def test_cache_that_may_hang(slow: dict[str, Any]) -> None:
     assert (message.id, message.level) == ("credfirewall.W011", WARNING)
 
 
+def test_django_own_client_with_the_same_options() -> None:
+    options = {"socket_connect_timeout": 0.3, "socket_timeout": 0.3, "retry": Retry(NoBackoff(), 0)}
+    assert ids(**cache(REDIS, serializer=JSONSerializer, **options)) == []
+
+
 def test_the_options_of_the_hint_end_the_warning() -> None:
     hint = str(only(**cache(DJANGO_REDIS, SERIALIZER=JSON)).hint)
     (options,) = re.findall(r'"OPTIONS": (\{.*\}), from', hint)
