@@ -67,7 +67,7 @@ class Breaker:
         if now - self._looked_at >= LOOK_EVERY or now < self._looked_at:
             self._looked_at = now
             self._adopt((yield self._cache.get(self._key())))
-        if self._clock() < self._open_until:
+        if self._is_ahead(self._open_until, LONGEST):
             raise SourceUnavailable(Reason.BREAKER_OPEN)
 
     def enter(self, probe_seconds: float) -> Steps[Permit]:
@@ -79,10 +79,9 @@ class Breaker:
         with self._lock:
             if not self.is_open:
                 return Permit(probe=False)
-            now = self._clock()
-            mine = now >= self._probing_until
+            mine = not self._is_ahead(self._probing_until, probe_seconds)
             if mine:
-                self._probing_until = now + probe_seconds
+                self._probing_until = self._clock() + probe_seconds
         if mine and (yield self._cache.add(self._key("probe"), max(1, int(probe_seconds)))):
             return Permit(probe=True)
         raise SourceUnavailable(Reason.BREAKER_OPEN)
@@ -131,7 +130,10 @@ class Breaker:
         if payload is None or len(payload) != _STATE.size:
             return
         until, seconds = _STATE.unpack(payload)
-        now = self._clock()
-        if now < until <= now + LONGEST and 0 < seconds <= LONGEST:
+        if self._is_ahead(until, LONGEST) and 0 < seconds <= LONGEST:
             with self._lock:
                 self._open_until, self._open_for = max(until, self._open_until), seconds
+
+    def _is_ahead(self, moment: float, seconds: float) -> bool:
+        """Whether ``moment`` is still to come, and as near as it can be: clocks are set back."""
+        return 0 < moment - self._clock() < seconds + 0.001  # they are rounded, too

@@ -28,22 +28,23 @@ class Budget:
         self._scope, self._cache, self._clock = scope, cache, clock
         self._lock = threading.Lock()
         self._window = -1
-        self._left = 0
+        self._left = self._used = 0
         self._spent = False
 
     def take(self) -> Steps[None]:
         """Spend one request. Raises SourceUnavailable("budget")."""
         rate = conf.rate("hibp")
-        window = int(self._clock() // rate.seconds)
-        while not self._spend(window):
+        while not self._spend(window := int(self._clock() // rate.seconds)):
             yield from self._lease(window, rate)
 
     def _spend(self, window: int) -> bool:
         with self._lock:
             if window != self._window:
-                self._window, self._left, self._spent = window, 0, False
+                self._window, self._spent = window, False
+                self._left = self._used = 0
             if self._left:
                 self._left -= 1
+                self._used += 1
                 return True
             if self._spent:
                 raise SourceUnavailable(Reason.BUDGET)
@@ -55,11 +56,18 @@ class Budget:
 
         def claim(cache: BaseCache) -> int | None:
             cache.add(key, 0, 2 * rate.seconds)
-            return cache.incr(key, size)
+            try:
+                return cache.incr(key, size)
+            except ValueError:  # a cache that keeps nothing
+                return None
 
         claimed = yield self._cache.call(claim, None)
-        granted = rate.limit if claimed is None else rate.limit - (claimed - size)
         with self._lock:
-            if window == self._window:
-                self._left += max(0, min(granted, size) if claimed is not None else granted)
-                self._spent = claimed is None or granted <= size
+            if window != self._window:
+                return
+            if claimed is not None:
+                granted = rate.limit - (claimed - size)
+                self._left += max(0, min(granted, size))
+                self._spent = self._spent or granted <= size
+            elif not self._spent:  # once, however many of our threads came for it
+                self._left, self._spent = max(0, rate.limit - self._used), True

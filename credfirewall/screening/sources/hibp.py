@@ -124,7 +124,7 @@ class HibpSource:
             else:
                 yield from self.breaker.failed(permit, error)
             raise
-        except GeneratorExit:
+        except BaseException:  # cancelled, or a mistake of ours
             self.breaker.abandoned(permit)
             raise
         yield from self.breaker.succeeded()
