@@ -136,7 +136,7 @@ def test_the_environment_decides(checkout: Path) -> None:
     assert key == "given"
     assert "db.example.com" in database
     assert "redis://cache.example.com:6380/1" in cache
-    assert "JSONSerializer" in cache
+    assert "MSGPackSerializer" in cache
     assert "http://127.0.0.1:8999/range/" in firewall
     assert "'SINGLE_PROCESS': False" in firewall
     assert debug == "False"
