@@ -347,9 +347,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     default = os.environ.get("CREDFIREWALL_VENV") or ROOT / ".venv"
     parser.add_argument("--venv", type=Path, default=Path(default), metavar="DIR")
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=TASKS, nargs="?")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
+    if options.task is None:
+        parser.print_help()
+        return 0
     # A shell script's background job is started deaf to the first.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

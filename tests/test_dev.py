@@ -170,8 +170,9 @@ def test_a_benchmark_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert done.stderr.startswith("dev.py: No benchmark no-such.")
 
 
-def test_help_names_every_task() -> None:
-    done = dev_py("--help")
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_help_names_every_task(arguments: tuple[str, ...]) -> None:
+    done = dev_py(*arguments)
     assert done.returncode == 0
     assert all(f"python3 dev.py {task}" in done.stdout for task in dev.TASKS)
 
