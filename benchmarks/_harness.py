@@ -52,36 +52,71 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds per check: on the clock, and of CPU in all threads of this process."""
+    """Seconds per check.
+
+    ``wall``  on the clock.
+    ``cpu``   of CPU, in all threads of this process.
+    ``work``  of CPU, in the thread that checks and in the servers that it asks: close to ``wall``
+              on a machine with nothing else to do, and nearly the same on a busy one.
+    """
 
     wall: float
     cpu: float
+    work: float
 
 
 Samples = Mapping[str, Sequence[Sample]]
 
 
-def sample(candidate: Candidate) -> Sample:
+class Cores:
+    """What the servers, and this thread, get from the scheduler (0 where Linux does not tell)."""
+
+    def __init__(self, servers: Sequence[int] = ()) -> None:
+        self._servers = [Path(f"/proc/{pid}/task") for pid in servers]
+        self._began = self._schedule(Path("/proc/thread-self"))
+
+    def work(self) -> float:
+        """Return the seconds of CPU that this thread and the servers have had."""
+        threads = [thread for task in self._servers for thread in task.glob("*")]
+        return time.thread_time() + sum(self._schedule(thread)[0] for thread in threads)
+
+    @property
+    def waiting(self) -> float:
+        """The share of the time it was ready to run that this thread has waited for a core."""
+        now = self._schedule(Path("/proc/thread-self"))
+        ran, waited = (after - before for after, before in zip(now, self._began, strict=True))
+        return waited / max(1e-9, ran + waited)
+
+    @staticmethod
+    def _schedule(thread: Path) -> tuple[float, float]:
+        try:
+            ran, waited, _ = map(int, (thread / "schedstat").read_text().split())
+        except OSError:
+            return 0.0, 0.0
+        return ran / 1e9, waited / 1e9
+
+
+def sample(candidate: Candidate, cores: Cores) -> Sample:
     """Measure once, starting from a collected heap; the collector stays on, as in production."""
-    work = candidate.prepare()
+    batch = candidate.prepare()
     gc.collect()
-    cpu, began = time.process_time(), time.perf_counter()
-    done = candidate.run(work)
-    wall = time.perf_counter() - began
+    had, cpu, began = cores.work(), time.process_time(), time.perf_counter()
+    done = candidate.run(batch)
+    wall, had = time.perf_counter() - began, cores.work() - had
     candidate.drain()
     cpu = time.process_time() - cpu
     candidate.verify(done)
-    return Sample(wall / candidate.checks, cpu / candidate.checks)
+    return Sample(*(seconds / candidate.checks for seconds in (wall, cpu, had)))
 
 
-def interleave(candidates: Sequence[Candidate], rounds: int, doing: str) -> Samples:
+def interleave(candidates: Sequence[Candidate], rounds: int, doing: str, cores: Cores) -> Samples:
     """Let candidates take turns, each round starting with another one, after one for warming up."""
     samples: dict[str, list[Sample]] = {candidate.name: [] for candidate in candidates}
     with Progress(doing, rounds + 1) as progress:
         for number in range(rounds + 1):
             first = number % len(candidates)
             for candidate in (*candidates[first:], *candidates[:first]):
-                measured = sample(candidate)
+                measured = sample(candidate, cores)
                 if number:
                     samples[candidate.name].append(measured)
             if not number:
@@ -95,6 +130,7 @@ def median(samples: Sequence[Sample]) -> Sample:
     return Sample(
         statistics.median(each.wall for each in samples),
         statistics.median(each.cpu for each in samples),
+        statistics.median(each.work for each in samples),
     )
 
 
@@ -194,15 +230,6 @@ class Progress:
         print(f"{start}    {self._doing}: {what}", end=end, file=sys.stderr, flush=True)
 
 
-def ran_and_waited() -> tuple[int, int]:
-    """Return the nanoseconds that this thread ran and waited for a core, where the system tells."""
-    try:
-        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
-    except OSError:
-        return 0, 0
-    return int(ran), int(waited)
-
-
 @dataclass(frozen=True)
 class Target:
     """What was asked for, and what was measured."""
@@ -225,7 +252,7 @@ class Report:
     tables: list[str] = field(default_factory=list)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     load: tuple[float, float, float] = field(default_factory=os.getloadavg)
-    ran: tuple[int, int] = field(default_factory=ran_and_waited)
+    cores: Cores = field(default_factory=Cores)
 
     def target(self, name: str, asked: str, measured: str, *, met: bool) -> None:
         self.targets.append(Target(name, asked, measured, met))
@@ -259,18 +286,12 @@ class Report:
         ]
         missed = [f"missed: {each.name}: {each.measured}" for each in self.missed]
         found = missed or [f"All {len(self.targets)} targets met."]
-        if self.waiting > BUSY:
+        if (waiting := self.cores.waiting) > BUSY:
             found.append(
-                f"The machine was busy: for {self.waiting:.0%} of the time that this process could "
-                "have run it waited for a core. Times and lags say little; run it again alone."
+                f"The machine was busy: for {waiting:.0%} of the time that this process could have "
+                "run it waited for a core. Caches were cold, too: run it again alone."
             )
         return "\n\n".join((head, *self.tables, "\n".join(targets), "\n".join(found)))
-
-    @property
-    def waiting(self) -> float:
-        """The share of the time it was ready to run that this thread waited for a core."""
-        ran, waited = (now - then for now, then in zip(ran_and_waited(), self.ran, strict=True))
-        return waited / max(1, ran + waited)
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -279,7 +300,7 @@ class Report:
             "began": self.began.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - self.began).total_seconds(), 1),
             "machine": {**machine(), "load_before": self.load, "load_after": os.getloadavg()},
-            "waiting_for_a_core": round(self.waiting, 3),
+            "waiting_for_a_core": round(self.cores.waiting, 3),
             "versions": self._versions(),
             "sizes": dict(self.sizes),
             "figures": self.figures,

@@ -53,14 +53,14 @@ class GzipKept(Fault):
 
 
 @contextmanager
-def started(*, rows: int, number: int, delay: float) -> Iterator[Mapping[str, str]]:
-    """Run the services in a process of their own: their URLs by how they answer."""
+def started(*, rows: int, number: int, delay: float) -> Iterator[tuple[Mapping[str, str], int]]:
+    """Run the services in a process of their own: URLs by how they answer, and its number."""
     command = [sys.executable, "-m", "benchmarks._range_server"]
     command += [f"--rows={rows}", f"--passwords={number}", f"--delay={delay}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            yield json.loads(process.stdout.readline())
+            yield json.loads(process.stdout.readline()), process.pid
         finally:
             process.kill()
 

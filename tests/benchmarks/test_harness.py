@@ -12,6 +12,7 @@ import pytest
 from benchmarks._harness import (
     TICK,
     Candidate,
+    Cores,
     Ratio,
     Report,
     finish,
@@ -28,7 +29,7 @@ def test_candidates_take_turns() -> None:
     def candidate(name: str) -> Candidate:
         return Candidate(name, 2, lambda: next(numbers), lambda _: order.append(name), print)
 
-    samples = interleave([candidate("a"), candidate("b"), candidate("c")], 3, "something")
+    samples = interleave([candidate("a"), candidate("b"), candidate("c")], 3, "something", Cores())
     assert "".join(order) == "abcbcacababc"
     assert {name: len(each) for name, each in samples.items()} == {"a": 3, "b": 3, "c": 3}
 
@@ -40,7 +41,7 @@ def test_background_work_counts_as_cpu_and_not_as_time() -> None:
             pass
 
     candidate = Candidate("a", 1, lambda: None, lambda _: None, lambda _: None, burn)
-    [measured] = interleave([candidate], 1, "something")["a"]
+    [measured] = interleave([candidate], 1, "something", Cores())["a"]
     assert measured.cpu >= 0.02 > measured.wall
 
 
