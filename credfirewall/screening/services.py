@@ -12,7 +12,7 @@ from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening.digest import Candidate
 from credfirewall.screening.sources import SteppedSource, chain
 from credfirewall.screening.steps import Send, Steps, arun, run
-from credfirewall.screening.verdict import Reason, Status, Verdict
+from credfirewall.screening.verdict import Answer, Reason, Status, Verdict
 from credfirewall.signals import password_breached
 
 logger = logging.getLogger("credfirewall.screening")
@@ -77,12 +77,10 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
     for source in sources:
         if settled and source.authoritative:
             continue
-        try:
-            answer = yield from source.steps(candidate)
-        except Exception as error:  # noqa: BLE001 - nothing that a source raises is a form's
-            reason = _reason(source, error)
+        answer = yield from _ask(source, candidate)
+        if isinstance(answer, str):
             if source.authoritative or not failure:
-                failure = reason
+                failure = answer
             continue
         if answer.found and (answer.count is None or answer.count >= conf.MIN_COUNT):
             return Verdict(Status.BREACHED, answer.count, source.name, answer.note)
@@ -96,15 +94,21 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
     return Verdict(Status.UNKNOWN, reason=failure or Reason.NO_SOURCE)
 
 
-def _reason(source: SteppedSource, error: Exception) -> str:
-    """Return why ``source`` has no answer; log what it should not have raised.
+def _ask(source: SteppedSource, candidate: Candidate) -> Steps[Answer | str]:
+    """Return the answer of ``source``, or the reason why there is none.
 
-    By class and place only: the message may hold a password, and so may the variables of a
-    traceback, because ``sensitive_variables`` does not reach into generators.
+    What it should not have raised is logged by class and place only: a message may hold the
+    password, and so may the variables in a traceback, because ``sensitive_variables`` does not
+    reach into generators.
     """
-    if isinstance(error, SourceUnavailable):
+    try:
+        answer: Answer = yield from source.steps(candidate)
+    except SourceUnavailable as error:
         return error.reason
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    name = type(error).__name__
+    except Exception as error:  # noqa: BLE001 - no form shall meet what a source raises
+        name, place = type(error).__name__, traceback.extract_tb(error.__traceback__)[-1]
+    else:
+        return answer
+    # Not in the handler: what handles the record must not find the error as its context.
     logger.error("The source %r raised %s at %s:%s.", source.name, name, place[0], place[1])
     return Reason.ERROR

@@ -30,35 +30,40 @@ Steps = Generator[Step[Any], Any, T]
 
 def run(steps: Steps[T]) -> T:
     """Drive ``steps`` by blocking."""
+    error: Exception | None = None
     try:
         step = next(steps)
         while True:
             try:
-                result = step.run()
-            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as stop:
-        value: T = stop.value
-        return value
-
-
-async def arun(steps: Steps[T]) -> T:
-    """Drive ``steps`` by awaiting. A cancellation closes the flow, so that it can clean up."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = await step.arun()
-            except Exception as error:  # noqa: BLE001 - the flow decides what an error means
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
+                error, result = None, step.run()
+            except Exception as raised:  # noqa: BLE001 - the flow decides what an error means
+                error = raised
+            # Not in the handler: what the flow raises or logs next would have the error, which may
+            # hold a password, for its context.
+            step = steps.send(result) if error is None else steps.throw(error)
     except StopIteration as stop:
         value: T = stop.value
         return value
     finally:
+        error = None  # it holds this frame, too
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Drive ``steps`` by awaiting. A cancellation closes the flow, so that it can clean up."""
+    error: Exception | None = None
+    try:
+        step = next(steps)
+        while True:
+            try:
+                error, result = None, await step.arun()
+            except Exception as raised:  # noqa: BLE001 - the flow decides what an error means
+                error = raised
+            step = steps.send(result) if error is None else steps.throw(error)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    finally:
+        error = None
         steps.close()
 
 

@@ -57,16 +57,18 @@ class Custom:
         self._health = Health(source.name)
 
     def steps(self, candidate: Candidate) -> Steps[Answer]:
-        reason = ""
+        reason = unexpected = ""
         try:
             answer: Answer = yield Blocking(lambda: self._source.lookup(candidate))
         except SourceUnavailable as error:
             # A word goes into verdicts and signals; a sentence might hold the password.
             reason = error.reason if _WORD.fullmatch(error.reason) else Reason.ERROR
         except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
-            # Its message and traceback might hold the password, so the class has to do.
-            logger.error("The source %r raised %s.", self.name, type(error).__name__)  # noqa: TRY400
-            reason = Reason.ERROR
+            reason, unexpected = Reason.ERROR, type(error).__name__
+        if unexpected:
+            # Its message and traceback might hold the password, so the class has to do; and
+            # handlers must not find the error as the one that is being handled.
+            logger.error("The source %r raised %s.", self.name, unexpected)
         yield from self._health.becomes(State.DEGRADED if reason else State.WORKING, reason)
         if reason:
             raise SourceUnavailable(reason)
