@@ -62,7 +62,7 @@ class Reach(Enum):
             backend = import_string(config.get("BACKEND", ""))
         except ImportError:
             return cls.UNBOUNDED
-        if issubclass(backend, LocMemCache | DummyCache):
+        if isinstance(backend, type) and issubclass(backend, LocMemCache | DummyCache):
             return cls.IN_PROCESS
         given = config.get("OPTIONS", {})
         options = {name.lower(): value for name, value in given.items()}
@@ -103,7 +103,8 @@ class SharedCache:
                 cache.set(key, value, seconds)
             except TypeError:  # a serialiser without bytes, such as JSON
                 cache.set(key, base64.b64encode(value).decode(), seconds)
-            cache.delete(release)
+            finally:
+                cache.delete(release)
 
         self.soon(operation)
 
@@ -200,7 +201,8 @@ class CacheCall(Generic[T]):
             return self.cache.directly(self.operation, self.default)
         if self.cache.avoided:
             return self.default
-        if reach is Reach.BOUNDED:
+        # Its timeouts are short beside the usual deadline, and not beside a shorter one.
+        if reach is Reach.BOUNDED and self.cache.patience() >= PATIENCE:
             return self.cache.directly(self.operation, self.default)
         future = None
         started = self.cache.clock()

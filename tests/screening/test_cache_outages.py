@@ -1,0 +1,206 @@
+"""A cache that is gone, slow, broken or lying costs hits: never an answer, never an error."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn
+
+import pytest
+from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.models import User
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django_redis.cache import RedisCache
+from pytest_django import Settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from credfirewall.screening.verdict import Reason
+from credfirewall.testing import faults
+from credfirewall.testing.server import RangeServer
+from tests.conftest import redis_cache
+from tests.screening.asking import BREACHED, DEADLINE, Check, in_time, unknown
+from tests.screening.conftest import Configure
+from tests.servers import Server
+
+Config = dict[str, Any]
+
+
+def fails(*args: Any, **how: Any) -> NoReturn:
+    raise RuntimeError("cache")
+
+
+class AllFail(BaseCache):
+    """A client that raises at everything; it is waited for in a thread."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    get = set = add = delete = incr = touch = clear = staticmethod(fails)
+
+
+class MemoryFails(LocMemCache):
+    """The same in memory."""
+
+    get = set = add = delete = incr = staticmethod(fails)
+
+
+class Unmakable(BaseCache):
+    """Cannot even be made."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        raise OSError("no such file")
+
+
+class ReadsFail(LocMemCache):
+    get = staticmethod(fails)
+
+
+class WritesFail(LocMemCache):
+    set = staticmethod(fails)
+
+
+class LocksFail(LocMemCache):
+    add = delete = staticmethod(fails)
+
+
+class Lies(LocMemCache):
+    """Says whatever comes to mind, of types that nobody asked for."""
+
+    def get(self, key: Any, *args: Any, **how: Any) -> Any:
+        return {"key": [key]}
+
+    def add(self, *args: Any, **how: Any) -> Any:
+        return "yes"
+
+    def incr(self, *args: Any, **how: Any) -> Any:
+        return 0
+
+
+def backend(cls: type[BaseCache], **options: Any) -> Config:
+    return {"BACKEND": f"{__name__}.{cls.__name__}", "LOCATION": "x", "OPTIONS": options}
+
+
+World = Callable[[pytest.FixtureRequest], AbstractContextManager[Config]]
+"""Makes a cache, which breaks when the context ends."""
+
+
+def using(config: Config) -> World:
+    return lambda request: contextlib.nullcontext(config)
+
+
+def on_valkey(strike: Callable[[Server], object], **options: Any) -> World:
+    @contextlib.contextmanager
+    def broken(request: pytest.FixtureRequest) -> Iterator[Config]:
+        server: Server = request.getfixturevalue("own_valkey")
+        request.addfinalizer(disconnect)
+        config: Config = redis_cache(server)
+        config["OPTIONS"] |= options
+        yield config
+        strike(server)
+
+    return broken
+
+
+def disconnect() -> None:
+    cache = caches["default"]
+    assert isinstance(cache, RedisCache)
+    cache.client.get_client().connection_pool.disconnect()
+
+
+def fill(server: Server) -> None:
+    with Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", "1")
+
+
+PATIENT = {
+    "SOCKET_CONNECT_TIMEOUT": 2,
+    "SOCKET_TIMEOUT": 2,
+    "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+}
+"""Options of a client that can take longer than a check, as it does when it has none."""
+
+ON_VALKEY: dict[str, World] = {
+    "killed": on_valkey(Server.kill),
+    "killed, patient client": on_valkey(Server.kill, **PATIENT),
+    "paused": on_valkey(Server.pause),
+    "paused, patient client": on_valkey(Server.pause, **PATIENT),
+    "full": on_valkey(fill),
+}
+OUTAGES: dict[str, World] = {
+    **ON_VALKEY,
+    "every call fails": using(backend(AllFail)),
+    "every call fails, in memory": using(backend(MemoryFails)),
+    "it cannot be made": using(backend(Unmakable)),
+    "there is no such class": using({"BACKEND": "no.such.Cache"}),
+    "it is no class": using({"BACKEND": "django.core.cache.cache"}),
+    "reads fail": using(backend(ReadsFail)),
+    "writes fail": using(backend(WritesFail)),
+    "it lies": using(backend(Lies)),
+    "it keeps nothing": using({"BACKEND": "django.core.cache.backends.dummy.DummyCache"}),
+}
+
+
+@pytest.fixture(params=OUTAGES)
+def broken_cache(
+    request: pytest.FixtureRequest, settings: Settings, configure: Configure
+) -> Iterator[Callable[[], None]]:
+    """The default cache; it breaks when this is called, after it may have been used."""
+    outage = OUTAGES[request.param](request)
+    with contextlib.ExitStack() as stack:
+        settings.CACHES = {"default": stack.enter_context(outage)}
+        yield stack.close
+
+
+def test_hibp_is_asked_instead(
+    check: Check, hibp: RangeServer, broken_cache: Callable[[], None]
+) -> None:
+    check("another one")
+    broken_cache()
+    hibp.reset()
+    assert in_time(DEADLINE, lambda: check("hunter2")) == BREACHED
+    assert in_time(DEADLINE, lambda: check("hunter2")) == BREACHED
+    assert hibp.count >= 2
+    hibp.fault = faults.Status(503)
+    verdict = in_time(DEADLINE, lambda: check("hunter2"))
+    assert verdict == unknown(Reason.HTTP_SERVER_ERROR)
+
+
+@pytest.mark.parametrize("broken_cache", ON_VALKEY, indirect=True)
+def test_both_hang_and_nobody_waits_for_both(
+    check: Check, hibp: RangeServer, broken_cache: Callable[[], None]
+) -> None:
+    """The first check of a process, without any connection."""
+    broken_cache()
+    hibp.fault = faults.Hang()
+    assert in_time(DEADLINE, lambda: check("hunter2")) == unknown(Reason.TIMEOUT)
+
+
+def test_what_it_holds_is_good_while_nothing_can_be_locked(
+    check: Check, hibp: RangeServer, settings: Settings
+) -> None:
+    settings.CACHES = {"default": backend(LocksFail)}
+    assert check.each("hunter2", "hunter2") == [BREACHED] * 2
+    assert hibp.count == 1
+
+
+def test_a_form_sees_the_policy_and_no_exception(
+    hibp: RangeServer, configure: Configure, settings: Settings,
+    broken_cache: Callable[[], None],
+) -> None:  # fmt: skip
+    settings.AUTH_PASSWORD_VALIDATORS = [
+        {"NAME": "credfirewall.validators.BreachedPasswordValidator"}
+    ]
+    data = {"new_password1": "hunter2", "new_password2": "hunter2"}
+    broken_cache()
+    for fault, policy, codes in (
+        (None, "allow", ["password_breached"]),
+        (faults.Status(503), "allow", []),
+        (faults.Status(503), "reject", ["password_breach_unknown"]),
+    ):
+        hibp.fault = fault
+        configure(ON_UNKNOWN=policy)
+        errors = in_time(DEADLINE, lambda: SetPasswordForm(User(), data).errors.as_data())
+        assert [error.code for each in errors.values() for error in each] == codes
