@@ -96,6 +96,16 @@ def in_time(deadline: float, call: Callable[[], T]) -> T:
     raise AssertionError(f"took {', '.join(f'{each:.2f}' for each in seconds)} s of {deadline} s")
 
 
+def eventually(condition: Callable[[], object]) -> bool:
+    """Whether ``condition`` becomes true within seconds: for what nobody waits for otherwise."""
+    end = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
 @dataclass
 class Clock:
     """A clock that goes when it is told to."""
