@@ -149,6 +149,9 @@ def test_value_that_is_fine(key: str) -> None:
     [
         "https://api.pwnedpasswords.com/range/",
         "https://hibp.example/range",
+        "https://hibp.example./range",
+        f"https://h/{'x' * 300}/",
+        f"https://hibp.{'a' * 63}/",
         "HTTPS://hibp.example:8443",
         "https://10.0.0.7/range/",
         "https://[2001:db8::7]:8443/",
@@ -171,7 +174,8 @@ def test_hibp_url_that_is_fine(url: str) -> None:
         pytest.param("https://", id="no host"),
         pytest.param("https:///range/", id="no host before the path"),
         pytest.param("https://a..b/", id="empty label"),
-        pytest.param(f"https://{'a' * 64}.example/", id="long label"),
+        pytest.param(f"https://{'a' * 64}.example/", id="long first label"),
+        pytest.param(f"https://hibp.{'a' * 64}/", id="long last label"),
         pytest.param("https://hibp.example:99999/", id="port out of range"),
         pytest.param("https://hibp.example:0/", id="port 0"),
         pytest.param("https://hibp.example:x/", id="port not a number"),
@@ -260,6 +264,24 @@ def test_wrong_sources(sources: list[str], code: str, told: str) -> None:
     assert message.id == f"credfirewall.{code}"
     assert message.level == (WARNING if code.startswith("W") else ERROR)
     assert told in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("thing", "reason"),
+    [
+        (make_fitting, "is not a class"),
+        (NeedsArguments, "raises TypeError when it is made"),
+        (NoAuthority, "lacks name, authoritative or lookup()"),
+        (NoLookup, "lacks name, authoritative or lookup()"),
+    ],
+)
+def test_what_keeps_a_class_from_being_a_source(thing: Callable[..., Any], reason: str) -> None:
+    assert f"it {reason}." in only({"SOURCES": [here(thing)]}).msg
+
+
+@pytest.mark.parametrize("path", ["..", "json.", "json.a b", "json.a\0b", "json.1"])
+def test_what_is_no_dotted_path_is_not_imported(path: str) -> None:
+    assert "not a dotted path" in only({"SOURCES": [path]}).msg
 
 
 @pytest.mark.parametrize("error", ["ValueError", "SystemExit"])
