@@ -64,11 +64,12 @@ class Reach(Enum):
             return cls.UNBOUNDED
         if isinstance(backend, type) and issubclass(backend, LocMemCache | DummyCache):
             return cls.IN_PROCESS
-        given = config.get("OPTIONS", {})
+        given = config.get("OPTIONS") or {}
         options = {name.lower(): value for name, value in given.items()}
-        options |= given.get("CONNECTION_POOL_KWARGS", {})
+        options |= given.get("CONNECTION_POOL_KWARGS") or {}
         timeouts = [options.get("socket_connect_timeout"), options.get("socket_timeout")]
-        short = all(isinstance(each, int | float) and each <= 2 * PATIENCE for each in timeouts)
+        # Clients take 0 for no timeout at all.
+        short = all(isinstance(each, int | float) and 0 < each <= 2 * PATIENCE for each in timeouts)
         retries = getattr(options.get("retry"), "get_retries", lambda: None)()
         return cls.BOUNDED if short and retries == 0 else cls.UNBOUNDED
 
