@@ -97,21 +97,25 @@ class HibpSource:
         lock = key_for("lock", key)
         seconds = max(1, int(conf.HIBP_DEADLINE))
         pause = 0.01
-        while not (yield self._cache.add(lock, seconds)):
-            yield Pause(min(pause, deadline.remaining()))
-            pause = min(2 * pause, 0.1)
-            entry = Entry.opened(key, (yield self._cache.get(key)))
-            if entry and self._age(entry) < conf.CACHE_TTL:
-                return entry.packed
-            yield from self.breaker.guard()
+        locked = yield self._cache.add(lock, seconds)
         try:
+            while not locked:
+                yield Pause(min(pause, deadline.remaining()))
+                pause = min(2 * pause, 0.1)
+                # The lock first: who had it may be done between the two looks.
+                locked = yield self._cache.add(lock, seconds)
+                entry = Entry.opened(key, (yield self._cache.get(key)))
+                if entry and self._age(entry) < conf.CACHE_TTL:
+                    return entry.packed
+                yield from self.breaker.guard()
             packed = yield from self._fetch(digest, deadline)
-        except BaseException:  # a cancelled check comes by here too, and may not wait
-            self._cache.delete(lock)
-            raise
-        sealed = Entry(self._clock(), packed).sealed(key)
-        self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
-        return packed
+            sealed = Entry(self._clock(), packed).sealed(key)
+            self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
+            locked = False
+            return packed
+        finally:  # a cancelled check comes by here too, and may not wait
+            if locked:
+                self._cache.delete(lock)
 
     def _fetch(self, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
         permit = yield from self.breaker.enter(conf.HIBP_DEADLINE)
