@@ -97,7 +97,7 @@ class Status(Fault):
 
     @property
     def name(self) -> str:
-        return f"status-{self.code}"
+        return f"{self.kind}-{self.code}"
 
     def alter(self, response: Response) -> Response:
         headers = {"Content-Length": str(len(self.body)), **self.headers}
@@ -162,7 +162,7 @@ class Oversized(Fault):
 
     @property
     def name(self) -> str:
-        return f"oversized-{'gzip' if self.compressed else self.part}"
+        return f"{self.kind}-{'gzip' if self.compressed else self.part}"
 
     def alter(self, response: Response) -> Response:
         if self.part == "headers":
@@ -216,7 +216,7 @@ class Drip(Fault):
 
     @property
     def name(self) -> str:
-        return f"drip-{self.part}"
+        return f"{self.kind}-{self.part}"
 
     async def answer(self, exchange: Exchange) -> bool:
         response = exchange.response
@@ -243,7 +243,7 @@ class Hang(Fault):
 
     @property
     def name(self) -> str:
-        return f"hang-{self.part}"
+        return f"{self.kind}-{self.part}"
 
     @property
     def at_accept(self) -> bool:
@@ -270,7 +270,7 @@ class Reset(Fault):
 
     @property
     def name(self) -> str:
-        return f"reset-{self.part}"
+        return f"{self.kind}-{self.part}"
 
     @property
     def at_accept(self) -> bool:
@@ -360,7 +360,7 @@ class Garbage(Fault):
 
     @property
     def name(self) -> str:
-        return f"garbage-{self.what}"
+        return f"{self.kind}-{self.what}"
 
     def alter(self, response: Response) -> Response:
         rows = response.body.split(b"\r\n")

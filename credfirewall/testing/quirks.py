@@ -38,7 +38,7 @@ class Quirk(Fault):
 
     @property
     def name(self) -> str:
-        return f"quirk-{self.what}"
+        return f"{self.kind}-{self.what}"
 
     def alter(self, response: Response) -> Response:
         return response.with_body(_BODIES[self.what](response.body))

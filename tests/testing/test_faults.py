@@ -102,6 +102,19 @@ class TestChoosing:
             with pytest.raises(ConnectionResetError):
                 line.recv(1)
 
+    def test_names_say_which_it_is(self) -> None:
+        which = [faults.Status(503), faults.Drip(1), faults.Hang(), faults.Reset("body")]
+        which += [faults.Oversized(compressed=True), GARBAGE[0], QUIRKS[0]]
+        assert [str(fault) for fault in which] == [
+            "status-503",
+            "drip-body",
+            "hang-headers",
+            "reset-body",
+            "oversized-gzip",
+            "garbage-short-suffix",
+            "quirk-lf",
+        ]
+
     def test_names_are_unique(self) -> None:
         assert len({fault.name for fault in ALL}) == len(ALL)
         assert all(str(fault) == fault.name and fault.name for fault in ALL)

@@ -178,6 +178,7 @@ class TestLife:
         server.stop()
         assert ask(server.port).end == "ConnectionRefusedError"
         assert server.start().url == url
+        assert server.running
         assert ask(server.port).status == 200
 
     def test_dying_cuts_connections(self, server: RangeServer) -> None:
@@ -189,7 +190,7 @@ class TestLife:
 
     def test_it_dies_with_its_context(self) -> None:
         with RangeServer() as server:
-            assert server.running
+            pass
         assert not server.running
         assert ask(server.port).end == "ConnectionRefusedError"
 
