@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -59,20 +60,24 @@ class Custom:
     def steps(self, candidate: Candidate) -> Steps[Answer]:
         reason = unexpected = ""
         try:
-            answer: Answer = yield Blocking(lambda: self._source.lookup(candidate))
+            answer: Any = yield Blocking(lambda: self._source.lookup(candidate))
         except SourceUnavailable as error:
             # A word goes into verdicts and signals; a sentence might hold the password.
             reason = error.reason if _WORD.fullmatch(error.reason) else Reason.ERROR
         except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
-            reason, unexpected = Reason.ERROR, type(error).__name__
+            reason, unexpected = Reason.ERROR, f"raised {type(error).__name__}"
+        else:
+            if not isinstance(answer, Answer) or not isinstance(answer.count, int | None):
+                reason, unexpected = Reason.ERROR, "gave no Answer"
         if unexpected:
             # Its message and traceback might hold the password, so the class has to do; and
             # handlers must not find the error as the one that is being handled.
-            logger.error("The source %r raised %s.", self.name, unexpected)
+            logger.error("The source %r %s.", self.name, unexpected)
         yield from self._health.becomes(State.DEGRADED if reason else State.WORKING, reason)
         if reason:
             raise SourceUnavailable(reason)
-        return answer
+        found: Answer = answer
+        return found
 
 
 def active() -> Sequence[SteppedSource]:
