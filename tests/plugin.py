@@ -12,6 +12,8 @@ from tests.servers import Unavailable, start_postgres
 
 # Each would send the tests somewhere else than to the servers that they start.
 OUTSIDE = ("CREDFIREWALL_", "DATABASE_URL", "REDIS_URL", "PG", "DJANGO_")
+REAL_RANGES = "CREDFIREWALL_REAL_RANGES"
+"""Names a folder of real ranges for a test that makes its own without one."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -44,7 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Runs ahead of pytest-django, which loads the settings in this same hook."""
     for name in list(os.environ):
-        if name.startswith(OUTSIDE) or name.lower() in PROXIES or name in CERTIFICATES:
+        outside = name.startswith(OUTSIDE) and name != REAL_RANGES
+        if outside or name.lower() in PROXIES or name in CERTIFICATES:
             del os.environ[name]
     # So that a session that is told to end, by a supervisor say, cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
