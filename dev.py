@@ -134,11 +134,13 @@ def apt_install(*packages: str) -> bool:
     """Install Debian packages where that is ours to do."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
-    say(f"Installing {', '.join(packages)} with apt-get")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ("apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages)
-    run("apt-get", "update", "-qq", **quiet)
-    return run(*install, **quiet) == 0
+    say(f"Installing {', '.join(packages)} with apt-get: a minute or so")
+    apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y")
+    quietly(*apt, "update")
+    installed, output = quietly(*apt, "install", "--no-install-recommends", *packages)
+    if not installed:
+        say(f"apt-get could not:\n{tail(output)}")
+    return installed
 
 
 def make(venv: Path) -> None:
@@ -254,8 +256,11 @@ def demo(venv: Path, arguments: Sequence[str]) -> int:
 def test(venv: Path, arguments: Sequence[str]) -> int:
     """Everything on SQLite, then again on PostgreSQL what touches the database."""
     python = prepare(venv)
-    if not any(map(shutil.which, BROWSERS)) and not apt_install("chromium", "fonts-liberation"):
-        say("No Chromium on PATH: the browser tests cannot start")
+    # A small Debian lacks the last, which playwright's own Node needs.
+    packages = ("chromium", "fonts-liberation", "libatomic1")
+    driver = quietly(python, "-m", "playwright", "--version")[0]
+    if not (driver and any(map(shutil.which, BROWSERS))) and not apt_install(*packages):
+        say(f"The browser tests cannot start. On Debian, what they need is {' '.join(packages)}")
     words = {0: "passed", 1: "FAILED", 2: "INTERRUPTED", 5: "ran nothing"}
     results, status = [], 0
     for title in ("SQLite", "PostgreSQL"):

@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -88,18 +89,20 @@ def valkey_cache(valkey: Server, settings: Settings) -> Iterator[RedisCache]:
 @pytest.fixture(scope="module")
 def browser(pytestconfig: pytest.Config) -> "Iterator[Browser]":
     """Chromium, through playwright."""
-    from playwright.sync_api import Error, sync_playwright
+    from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         unavailable(pytestconfig, "Chromium", f"none of {', '.join(BROWSERS)} is on PATH")
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+    with contextlib.ExitStack() as stack:
         # Playwright keeps an event loop running in this thread, and Django takes that for a view
         # that blocks it. For the same reason the browser ends with the module.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         try:
+            playwright = stack.enter_context(sync_playwright())
             chromium = playwright.chromium.launch(executable_path=found)
-        except Error as error:
-            unavailable(pytestconfig, "Chromium", error.message.splitlines()[0])
+        except Exception as error:  # noqa: BLE001  what a driver that does not run raises
+            unavailable(pytestconfig, "Chromium", str(error).partition("\n")[0])
+        stack.callback(chromium.close)
         yield chromium
-        chromium.close()

@@ -232,6 +232,7 @@ def statuses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ends: list[int] = []
     monkeypatch.setattr(dev, "prepare", lambda venv: Path(sys.executable))
     monkeypatch.setattr(dev, "BROWSERS", ("sh",))
+    monkeypatch.setattr(dev, "quietly", lambda *command: (True, ""))
     monkeypatch.setattr(dev, "run", lambda *command, **environment: ends.pop(0))
     return ends
 
