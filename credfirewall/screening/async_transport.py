@@ -62,6 +62,9 @@ class _Resolver(AbstractResolver):
 class _Answer(aiohttp.ClientResponse):
     """Keeps a connection only after a 200: what may still come is not the next one's answer."""
 
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"  # aiohttp's shows the URL, which holds the prefix
+
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
         await super().start(connection)
