@@ -7,7 +7,6 @@ encrypted: who can read a range can look up in the public corpus which prefix wa
 
 import asyncio
 import base64
-import hmac
 import logging
 import os
 import struct
@@ -17,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -32,12 +32,15 @@ from credfirewall.conf import conf
 from credfirewall.corpus.layout import LayoutError, PackedRange
 from credfirewall.keys import derive
 from credfirewall.screening.bounded import BoundedPool, Saturated
+from credfirewall.screening.steps import Steps
 
 logger = logging.getLogger("credfirewall.screening")
 T = TypeVar("T")
 
 PATIENCE = 0.25
 """Seconds that one cache operation may take, and at most an eighth of HIBP_DEADLINE."""
+FIRST_PATIENCE = 1.0
+"""The same for the first, which imports the client and connects, and half of HIBP_DEADLINE."""
 AVOID = 5.0
 """Seconds for which a cache that used up its patience is not asked again."""
 _NONCE_BYTES = 12
@@ -80,7 +83,7 @@ class SharedCache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._avoid_until = 0.0
-        self._failing = False
+        self._failing = self._used = False
         self._config: Mapping[str, Any] | None = None
         self._reach = Reach.UNBOUNDED
         self._backend: BaseCache | None = None
@@ -89,14 +92,17 @@ class SharedCache:
         """Return a step that performs ``operation``; a cache that fails yields ``default``."""
         return CacheCall(self, operation, default)
 
-    def get(self, key: str) -> "CacheCall[object]":
-        return self.call(lambda cache: cache.get(key), None)
+    def get(self, key: str) -> Steps[object]:
+        """Return what is at ``key``, or None. From memory that takes no step."""
+        if self.reach is Reach.IN_PROCESS:
+            return self.directly(lambda cache: cache.get(key), None)
+        return (yield self.call(lambda cache: cache.get(key), None))
 
     def add(self, key: str, seconds: int) -> "CacheCall[bool]":
         """Claim ``key``. Without a working cache everybody wins: a lock only saves work."""
         return self.call(lambda cache: cache.add(key, 1, seconds), True)
 
-    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> None:
+    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> "CachePut":
         """Store ``value``, then give up the lock ``release``."""
 
         def operation(cache: BaseCache) -> None:
@@ -107,7 +113,7 @@ class SharedCache:
             finally:
                 cache.delete(release)
 
-        self.soon(operation)
+        return CachePut(self, operation)
 
     def delete(self, *keys: str) -> None:
         """Remove ``keys``."""
@@ -142,11 +148,14 @@ class SharedCache:
     def avoided(self) -> bool:
         return self.clock() < self._avoid_until
 
-    @staticmethod
-    def patience() -> float:
-        return min(PATIENCE, conf.HIBP_DEADLINE / 8)
+    def patience(self) -> float:
+        """Return how long the operation that now begins may take."""
+        if self._used:
+            return min(PATIENCE, conf.HIBP_DEADLINE / 8)
+        return min(FIRST_PATIENCE, conf.HIBP_DEADLINE / 2)
 
     def succeeded(self) -> None:
+        self._used = True
         if self._failing:
             self._failing = False
             logger.info("The cache %r answers again.", conf.CACHE)
@@ -158,9 +167,10 @@ class SharedCache:
             name = type(error).__name__
             logger.warning("The cache %r fails (%s): going on without it.", conf.CACHE, name)
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, patience: float) -> None:
         """Note how long an operation kept its caller: a slow cache is left alone for a while."""
-        if seconds >= self.patience():
+        self._used = True
+        if seconds >= patience:
             self._avoid_until = self.clock() + AVOID
 
     def directly(self, operation: Callable[[BaseCache], T], default: T) -> T:
@@ -171,7 +181,7 @@ class SharedCache:
             except Exception as error:  # noqa: BLE001 - whatever a cache raises is a miss
                 self.failed(error)
                 return default
-        started = self.clock()
+        started, patience = self.clock(), self.patience()
         try:
             result = operation(caches[conf.CACHE])
         except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
@@ -179,7 +189,7 @@ class SharedCache:
             result = default
         else:
             self.succeeded()
-        self.took(self.clock() - started)
+        self.took(self.clock() - started, patience)
         return result
 
     def submit(self, operation: Callable[[BaseCache], T]) -> Future[T]:
@@ -203,15 +213,15 @@ class CacheCall(Generic[T]):
         if self.cache.avoided:
             return self.default
         # Its timeouts are short beside the usual deadline, and not beside a shorter one.
-        if reach is Reach.BOUNDED and self.cache.patience() >= PATIENCE:
+        if reach is Reach.BOUNDED and conf.HIBP_DEADLINE >= 8 * PATIENCE:
             return self.cache.directly(self.operation, self.default)
         future = None
-        started = self.cache.clock()
+        started, patience = self.cache.clock(), self.cache.patience()
         try:
             future = self.cache.submit(self.operation)
-            result = future.result(self.cache.patience())
+            result = future.result(patience)
         except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
-            return self._failed(error, future, started)
+            return self._failed(error, future, started, patience)
         self.cache.succeeded()
         return result
 
@@ -221,29 +231,51 @@ class CacheCall(Generic[T]):
         if self.cache.avoided:
             return self.default
         future = None
-        started = self.cache.clock()
+        started, patience = self.cache.clock(), self.cache.patience()
         try:
             future = self.cache.submit(self.operation)
-            async with asyncio.timeout(self.cache.patience()):
+            async with asyncio.timeout(patience):
                 result = await asyncio.wrap_future(future)
         except Exception as error:  # noqa: BLE001 - whatever a cache client raises is a miss
-            return self._failed(error, future, started)
+            return self._failed(error, future, started, patience)
         self.cache.succeeded()
         return result
 
-    def _failed(self, error: Exception, future: Future[T] | None, started: float) -> T:
+    def _failed(
+        self, error: Exception, future: Future[T] | None, started: float, patience: float
+    ) -> T:
         if future is not None:
             future.cancel()
         self.cache.failed(error)
-        self.cache.took(self.cache.clock() - started)
+        self.cache.took(self.cache.clock() - started, patience)
         return self.default
+
+
+@dataclass(slots=True)
+class CachePut:
+    """A write that an event loop does not wait for.
+
+    A blocking caller does, if the client bounds itself: to hand it to a thread costs more.
+    """
+
+    cache: SharedCache
+    operation: Callable[[BaseCache], None]
+
+    def run(self) -> None:
+        if self.cache.reach is Reach.BOUNDED and not self.cache.avoided:
+            self.cache.directly(self.operation, None)
+        else:
+            self.cache.soon(self.operation)
+
+    async def arun(self) -> None:
+        self.cache.soon(self.operation)
 
 
 def key_for(kind: str, *parts: str) -> str:
     """Return a cache key that does not tell what it is for to who reads the cache."""
     message = "\0".join((kind, *parts)).encode()
     secret = derive(settings.SECRET_KEY, "screening/cache-key/v1")
-    return f"credfw:{hmac.digest(secret, message, 'sha256')[:12].hex()}"
+    return f"credfw:{blake2b(message, digest_size=12, key=secret).hexdigest()}"
 
 
 def seal(key: str, payload: bytes) -> bytes:
