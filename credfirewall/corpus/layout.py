@@ -21,6 +21,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final
 
 SUFFIX_LENGTH: Final = 35
@@ -34,12 +35,12 @@ _ENDS = struct.Struct("<H")
 _COUNT = struct.Struct("<I")
 _ESCAPED = 15
 _WIDE = 255
-_WIDTH = SUFFIX_LENGTH + 11
-"""A suffix, a colon and the ten digits of MAX_COUNT."""
-_ROW = b"%%-%db" % _WIDTH
-_ALLOWED = b"0123456789ABCDEF: "
-_DIGITS = b"0123456789abcdef"
-_SECOND_DIGIT = re.compile(rb"[^ ]")
+_WIDTH = SUFFIX_LENGTH + 4
+"""A row on its way to be packed: a suffix, a colon, one digit, CRLF."""
+_SIGNS = ((0, b":"), (2, b"\r"), (3, b"\n"))
+_DIGITS = b"0123456789ABCDEFf"
+_CODES = b"0123456789abcdef"
+_LONG_COUNT = re.compile(rb":([0-9]{2,10})(?=\r\n)")
 _IS_ESCAPED = bytes(code & 15 == _ESCAPED for code in range(256))
 
 
@@ -90,64 +91,73 @@ class PackedRange:
 
 
 def pack(rows: Sequence[bytes]) -> PackedRange:
-    """Pack rows ``SUFFIX:COUNT``, sorted by suffix, as the range API writes them.
+    """Pack rows ``SUFFIX:COUNT``, sorted by suffix. Raises LayoutError."""
+    return pack_text(b"\r\n".join(rows))
 
-    Works on whole columns: a range has some 2,000 rows, and a loop in Python over them costs more
-    than the request that fetched them. Raises LayoutError on anything that is not such a row.
+
+def pack_text(text: bytes) -> PackedRange:
+    """Pack rows ``SUFFIX:COUNT`` as the range API sends them: sorted, with CRLF between them.
+
+    Works on whole columns, and makes no object of a row: a range has some 2,000, and to loop over
+    them in Python costs more than the request that fetched them. For columns to be slices, a
+    count of several digits is first replaced by the code for "kept apart". Raises LayoutError on
+    anything that is not such a row.
     """
-    n = len(rows)
-    if not 0 < n <= MAX_RECORDS:
-        raise LayoutError("not a range of 1 to 65,535 rows")
-    if sorted(rows) != list(rows):
-        raise LayoutError("rows out of order")
-    table = (_ROW * n) % tuple(rows)  # left-justified, so that columns are slices
-    _check(table, rows)
-    codes, counts = _codes(table, rows)
+    parts = _LONG_COUNT.split(text + b"\r\n")
+    table = b":f".join(parts[::2])
+    n, rest = divmod(len(table), _WIDTH)
+    if rest or not 0 < n <= MAX_RECORDS:
+        raise LayoutError("not 1 to 65,535 rows of a suffix and a count")
+    _check(table, n)
+    codes, counts = _codes(table, list(map(int, parts[1::2])))
     records = bytearray(2 * RECORD_BYTES * n)
     for column in range(9):
         records[column :: 2 * RECORD_BYTES] = table[2 + column :: _WIDTH]
     records[9 :: 2 * RECORD_BYTES] = codes
-    heads = bytearray(2 * n)
-    heads[0::2], heads[1::2] = table[0::_WIDTH], table[1::_WIDTH]
-    buckets = binascii.unhexlify(heads)
-    ends = [bisect_right(buckets, bucket) for bucket in range(_BUCKETS - 1)]
+    packed = binascii.unhexlify(records)
     narrow = bytes([min(_WIDE, count) for count in counts])
     wide = [count for count in counts if count >= _WIDE]
-    return PackedRange(
-        n,
-        b"".join(
-            (
-                _TABLE.pack(*ends),
-                binascii.unhexlify(records),
-                narrow,
-                struct.pack(f"<{len(wide)}I", *wide),
-            )
-        ),
-    )
+    ends = _TABLE.pack(*_ends(table, packed, n))
+    return PackedRange(n, ends + packed + narrow + struct.pack(f"<{len(wide)}I", *wide))
 
 
-def _check(table: bytes, rows: Sequence[bytes]) -> None:
-    """Raise LayoutError unless each row is 35 digits (upper-case), a colon and a count."""
-    n = len(rows)
-    fits = len(table) == n * _WIDTH
-    colons = table[SUFFIX_LENGTH::_WIDTH] == b":" * n and table.count(b":") == n
-    # A space in a row would pass for one of the table's own.
-    if not fits or not colons or table.translate(None, _ALLOWED) or b" " in b"".join(rows):
+def _check(table: bytes, n: int) -> None:
+    """Raise LayoutError unless each row is 35 digits (upper-case), a colon and a code."""
+    suffixes = all(table[SUFFIX_LENGTH + at :: _WIDTH] == sign * n for at, sign in _SIGNS)
+    # These are all the signs there are, so that nothing but digits is elsewhere; and no "f" of
+    # ours is among them.
+    if not suffixes or table.translate(None, _DIGITS) != b":\r\n" * n:
         raise LayoutError("not rows of a suffix and a count")
 
 
-def _codes(table: bytes, rows: Sequence[bytes]) -> tuple[bytearray, list[int]]:
-    """Return the count code of each row as a hexadecimal digit, and the counts kept apart."""
+def _codes(table: bytes, counts: list[int]) -> tuple[bytearray, list[int]]:
+    """Return each row's count code as a digit, and those of the long ``counts`` kept apart."""
     codes = bytearray(table[SUFFIX_LENGTH + 1 :: _WIDTH])
-    if codes.translate(None, b"123456789"):
+    if codes.translate(None, b"123456789f") or codes.count(b"f") != len(counts):
         raise LayoutError("a count that is missing, zero or no number")
-    longer = [match.start() for match in _SECOND_DIGIT.finditer(table[SUFFIX_LENGTH + 2 :: _WIDTH])]
-    try:
-        counts = [int(rows[row][SUFFIX_LENGTH + 1 :]) for row in longer]
-    except ValueError:
-        raise LayoutError("a count that is no number") from None
-    if max(counts, default=0) > MAX_COUNT:
+    if not all(9 < count <= MAX_COUNT for count in counts):
         raise LayoutError("a count that is out of range")
-    for row, count in zip(longer, counts, strict=True):
-        codes[row] = _DIGITS[min(_ESCAPED, count)]
+    at = -1
+    for count in counts:
+        at = codes.index(b"f", at + 1)
+        codes[at] = _CODES[min(_ESCAPED, count)]
     return codes, [count for count in counts if count >= _ESCAPED]
+
+
+def _ends(table: bytes, packed: bytes, n: int) -> list[int]:
+    """Return the cumulative ends of the buckets. Raises LayoutError when rows are out of order."""
+    heads = bytearray(2 * n)
+    heads[0::2], heads[1::2] = table[0::_WIDTH], table[1::_WIDTH]
+    buckets = binascii.unhexlify(heads)
+    # Each row's first five bytes as one field of a long number, with room above it: where the
+    # next row is at least as large, the subtraction borrows nothing from that room.
+    fields = bytearray(6 * n)
+    fields[1::6] = buckets
+    for column in range(4):
+        fields[2 + column :: 6] = packed[column::RECORD_BYTES]
+    following = fields[6:]
+    following[0::6] = b"\1" * (n - 1)
+    room = int.from_bytes(following) - int.from_bytes(fields[:-6])
+    if room.to_bytes(6 * n)[6::6] != b"\1" * (n - 1):
+        raise LayoutError("rows out of order")
+    return list(map(bisect_right, repeat(buckets), range(_BUCKETS - 1)))

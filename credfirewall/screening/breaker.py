@@ -66,7 +66,7 @@ class Breaker:
         now = self._clock()
         if now - self._looked_at >= LOOK_EVERY or now < self._looked_at:
             self._looked_at = now
-            self._adopt((yield self._cache.get(self._key())))
+            self._adopt((yield from self._cache.get(self._key())))
         if self._is_ahead(self._open_until, LONGEST):
             raise SourceUnavailable(Reason.BREAKER_OPEN)
 
@@ -110,7 +110,7 @@ class Breaker:
                 self._probing_until = 0.0
         if opens:
             state = seal(self._key(), _STATE.pack(self._open_until, self._open_for))
-            self._cache.put(self._key(), state, int(LONGEST), release=self._key("probe"))
+            yield self._cache.put(self._key(), state, int(LONGEST), release=self._key("probe"))
             yield from self._health.becomes(State.OPEN, error.reason)
         else:
             yield from self._health.becomes(State.DEGRADED, error.reason)

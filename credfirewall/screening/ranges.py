@@ -8,11 +8,12 @@ with the count 0. Anything else makes the whole body unusable: half of an answer
 import base64
 import hashlib
 
-from credfirewall.corpus.layout import LayoutError, PackedRange, pack
+from credfirewall.corpus.layout import SUFFIX_LENGTH, LayoutError, PackedRange, pack_text
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening.verdict import Reason
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PADDING_WIDTH = SUFFIX_LENGTH + len(":0\r\n")
 
 
 def parse(body: bytes, content_md5: str | None = None) -> PackedRange:
@@ -21,33 +22,33 @@ def parse(body: bytes, content_md5: str | None = None) -> PackedRange:
     ``content_md5`` (RFC 1864) is compared where the body is unpadded: the service computes it
     for that form only. Raises SourceUnavailable("empty", "malformed" or "checksum").
     """
-    rows = body.strip(b"\r\n").split(b"\r\n")
-    padded = rows[-1].endswith(b":0")
-    while rows and rows[-1].endswith(b":0"):
-        rows.pop()
-    if not padded and content_md5 and not _md5_matches(body, content_md5):
+    text = body.strip(b"\r\n")
+    end = len(text)
+    while text.endswith(b":0", 0, max(end, 0)):  # padding comes last
+        end -= _PADDING_WIDTH
+    if end == len(text) and content_md5 and not _md5_matches(body, content_md5):
         raise SourceUnavailable(Reason.CHECKSUM)
     # Nearly every body is in order as it is; the quirks are looked for in one that is not.
-    packed = _pack(rows) or _pack(_tidied(body))
+    packed = _pack(text[: max(end, 0)]) or _pack(_tidied(body))
     if packed is None:
         raise SourceUnavailable(Reason.MALFORMED)
     return packed
 
 
-def _pack(rows: list[bytes]) -> PackedRange | None:
+def _pack(text: bytes) -> PackedRange | None:
     try:
-        return pack(rows)
+        return pack_text(text)
     except LayoutError:
         return None
 
 
-def _tidied(body: bytes) -> list[bytes]:
+def _tidied(body: bytes) -> bytes:
     """Return the real rows of a body with quirks. Raises SourceUnavailable("empty")."""
     text = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b",", b"").upper()
     rows = sorted(row for row in text.split(b"\n") if row and not row.endswith(b":0"))
     if not rows:
         raise SourceUnavailable(Reason.EMPTY)
-    return rows
+    return b"\r\n".join(rows)
 
 
 def _md5_matches(body: bytes, content_md5: str) -> bool:

@@ -26,7 +26,7 @@ def screen(password: str, *, user: Any = None) -> Verdict:
     ``password_breached`` signal. Nothing is written to the database. Raises PasswordTooLong or
     PasswordNotText.
     """
-    return run(_screening(_prepared(password), chain.active(), user))
+    return run(_screening(Candidate.of(password), chain.active(), user))
 
 
 @sensitive_variables()
@@ -41,7 +41,7 @@ def screen_locally(password: str, *, user: Any = None) -> Verdict:
 
     Raises PasswordTooLong or PasswordNotText.
     """
-    return run(_screening(_prepared(password), chain.local(), user))
+    return run(_screening(Candidate.of(password), chain.local(), user))
 
 
 def is_refused(verdict: Verdict) -> bool:

@@ -19,8 +19,7 @@ Configure = Callable[..., None]
 def _fresh_sources() -> Iterator[None]:
     """Sources know their breaker, clients their connections and the proxies of the environment."""
     yield
-    chain._hibp.cache_clear()
-    chain._by_name.cache_clear()
+    chain.forget()
     transport.client.close()
 
 

@@ -129,7 +129,7 @@ class TestSlots:
         self, check: Check, hibp: RangeServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(hibp_module, "CONCURRENCY", 3)
-        chain._hibp.cache_clear()
+        chain.forget()
         hibp.fault, Crowded.most = Crowded(), 0
         assert check.together(*MANY) == [CLEAN] * len(MANY)
         assert Crowded.most == 3

@@ -45,7 +45,8 @@ class Snapshot:
                 if (answer := self._source.lookup(candidate)).found:
                     return answer
                 raise
-        yield from self._health.becomes(State.WORKING)
+        if self._health.state is not State.WORKING:
+            yield from self._health.becomes(State.WORKING)
         return self._source.lookup(candidate)
 
 
@@ -82,7 +83,12 @@ class Custom:
 
 def active() -> Sequence[SteppedSource]:
     """Return the sources of the settings, in order. Raises ImproperlyConfigured."""
-    return [source(name) for name in conf.SOURCES]
+    return _chain(tuple(conf.SOURCES), conf.HIBP_URL)
+
+
+@lru_cache(maxsize=32)
+def _chain(names: tuple[str, ...], hibp_url: str) -> Sequence[SteppedSource]:
+    return [_hibp(hibp_url) if name == "hibp" else _by_name(name) for name in names]
 
 
 def local() -> Sequence[SteppedSource]:
@@ -93,6 +99,12 @@ def local() -> Sequence[SteppedSource]:
 def source(name: str) -> SteppedSource:
     """Return the one instance behind a built-in name or a dotted path."""
     return _hibp(conf.HIBP_URL) if name == "hibp" else _by_name(name)
+
+
+def forget() -> None:
+    """Drop every source with what it knows of its service. Tests start from nothing with it."""
+    for known in (_chain, _hibp, _by_name):
+        known.cache_clear()
 
 
 @lru_cache(maxsize=8)

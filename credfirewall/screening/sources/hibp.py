@@ -80,7 +80,7 @@ class HibpSource:
     def _range(self, digest: Digest, started: float) -> Steps[tuple[PackedRange, bool]]:
         """Return the digest's range, and whether it is a stale one in place of a fresh answer."""
         key = key_for("range", self._url, digest.prefix)
-        entry = Entry.opened(key, (yield self._cache.get(key)))
+        entry = Entry.opened(key, (yield from self._cache.get(key)))
         if entry and self._age(entry) < conf.CACHE_TTL:
             return entry.packed, False
         try:
@@ -104,13 +104,13 @@ class HibpSource:
                 pause = min(2 * pause, 0.1)
                 # The lock first: who had it may be done between the two looks.
                 locked = yield self._cache.add(lock, seconds)
-                entry = Entry.opened(key, (yield self._cache.get(key)))
+                entry = Entry.opened(key, (yield from self._cache.get(key)))
                 if entry and self._age(entry) < conf.CACHE_TTL:
                     return entry.packed
                 yield from self.breaker.guard()
             packed = yield from self._fetch(digest, deadline)
             sealed = Entry(self._clock(), packed).sealed(key)
-            self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
+            yield self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
             locked = False
             return packed
         finally:  # a cancelled check comes by here too, and may not wait
