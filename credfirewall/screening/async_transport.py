@@ -103,28 +103,12 @@ async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
             await asyncio.sleep(0)
 
 
-class _Turns:
-    """Spreads bursts: in each pass of the event loop one check starts or goes on.
-
-    Two hundred at once would otherwise do their work in one pass, and nothing else would run
-    meanwhile. Alone, a check loses one empty pass.
-    """
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    async def take(self) -> None:
-        async with self._lock:
-            await asyncio.sleep(0)
-
-
 @dataclass(frozen=True, slots=True)
 class _InLoop:
     """What belongs to one event loop."""
 
     scope: AsyncGenerator[aiohttp.ClientSession, None]
     session: aiohttp.ClientSession
-    turns: _Turns
 
 
 class AsyncClient:
@@ -149,9 +133,7 @@ class AsyncClient:
         outcome: egress.Response | str = Reason.TIMEOUT
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline.remaining()):
-                await here.turns.take()
                 outcome = await self._try(request, here.session)
-        await here.turns.take()  # to read the answer is the caller's work, and the larger part
         return outcome
 
     @classmethod
@@ -206,7 +188,7 @@ class AsyncClient:
                 self._loops.pop(other, None)
             scope = _session()
             # Nothing here suspends, so that no other task of this loop can come in between.
-            known = self._loops[loop] = _InLoop(scope, await anext(scope), _Turns())
+            known = self._loops[loop] = _InLoop(scope, await anext(scope))
         return known
 
 

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
@@ -78,6 +78,34 @@ class Pause:
 
     async def arun(self) -> None:
         await asyncio.sleep(self.seconds)
+
+
+class Turn:
+    """Wait for a pass of the event loop of one's own.
+
+    Two hundred checks at once would otherwise do their work in one pass, and nothing else would
+    run meanwhile. Alone, a check loses one empty pass. Without a loop there is nothing to do.
+    """
+
+    _locks: ClassVar[dict[asyncio.AbstractEventLoop, asyncio.Lock]] = {}
+
+    def run(self) -> None:
+        """Go on: threads take turns by themselves."""
+
+    async def arun(self) -> None:
+        async with self._lock():
+            await asyncio.sleep(0)
+
+    @classmethod
+    def _lock(cls) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        lock = cls._locks.get(loop)
+        if lock is None:
+            # A lock holds on to its loop, so those of ended loops have to be let go of here.
+            for ended in [each for each in tuple(cls._locks) if each.is_closed()]:
+                cls._locks.pop(ended, None)
+            lock = cls._locks[loop] = asyncio.Lock()
+        return lock
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from credfirewall.screening.cache import Entry, SharedCache, key_for
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.digest import Candidate, Digest
 from credfirewall.screening.health import Health
-from credfirewall.screening.steps import Pause, Steps
+from credfirewall.screening.steps import Pause, Steps, Turn
 from credfirewall.screening.verdict import Answer, Reason
 
 CONCURRENCY = 256
@@ -93,6 +93,7 @@ class HibpSource:
 
     def _refill(self, key: str, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
         """Fetch and store a range, or wait for whoever is doing just that."""
+        yield Turn()  # all before was cheap, and much of it ends there
         yield from self.breaker.guard()
         lock = key_for("lock", key)
         seconds = max(1, int(conf.HIBP_DEADLINE))
@@ -144,6 +145,7 @@ class HibpSource:
             response = yield Fetch(request, deadline)
         finally:
             self._slots.release()
+        yield Turn()
         packed: PackedRange = response.packed()
         return packed
 
