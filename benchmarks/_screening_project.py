@@ -1,8 +1,7 @@
 """A Django project for the screening benchmark: default settings, several caches, one database."""
 
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 MEMORY = "local memory"
-AS_BYTES = "Valkey, bytes"
-AS_JSON = "Valkey, JSON"
-CACHES = (MEMORY, AS_BYTES, AS_JSON)
-
-_SERIALIZERS = {
-    AS_BYTES: "benchmarks._screening_project.BytesSerializer",
-    AS_JSON: "django_redis.serializers.json.JSONSerializer",
-}
-
-
-class BytesSerializer:
-    """For django-redis: bytes as they are behind a zero byte, everything else as JSON."""
-
-    def __init__(self, options: Mapping[str, Any]) -> None: ...
-
-    def dumps(self, value: Any) -> bytes:
-        return b"\0" + value if isinstance(value, bytes) else json.dumps(value).encode()
-
-    def loads(self, value: bytes) -> Any:
-        return value[1:] if value.startswith(b"\0") else json.loads(value)
+VALKEY = "Valkey"
+CACHES = (MEMORY, VALKEY)
+ALIKE = ("hibp",)
+"""The one source that the peer has as well."""
+ALL = ("blocklist", "bundled", "hibp")
 
 
 def warm(cache: str) -> str:
@@ -64,14 +48,15 @@ def configure(directory: Path, valkey: str) -> None:
     call_command("migrate", verbosity=0)
 
 
-def use(alias: str, url: str) -> None:
-    """Screen with this cache and this range service, and defaults for all else but the budget.
+def use(alias: str, url: str, sources: Sequence[str] = ALIKE) -> None:
+    """Screen with this cache, range service and sources, and defaults for all but the budget.
 
     A benchmark asks more often than the default budget, 6,000 requests a minute, would let it.
     """
     settings.CREDFIREWALL = {
         "CACHE": alias,
         "HIBP_URL": url,
+        "SOURCES": sources,
         "RATES": {"hibp": "100000000/m"},
     }
 
@@ -93,7 +78,7 @@ def _cache(alias: str, location: str) -> Mapping[str, Any]:
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": location,
         "OPTIONS": {
-            "SERIALIZER": _SERIALIZERS[kind],
+            "SERIALIZER": "django_redis.serializers.msgpack.MSGPackSerializer",
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.3,
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},

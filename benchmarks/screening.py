@@ -36,7 +36,7 @@ from benchmarks._harness import (
     median,
 )
 from benchmarks._range_server import breached, passwords, started
-from benchmarks._screening_project import AS_BYTES, AS_JSON, CACHES, MEMORY
+from benchmarks._screening_project import ALIKE, ALL, CACHES, MEMORY, VALKEY
 from tests.servers import free_port, start_valkey
 
 PEER = "pwned-passwords-django"
@@ -117,12 +117,13 @@ class Bench:
         kinds = [(cache, checks) for cache, checks in self._checks().items()]
         candidates = [self._peer(url)]
         candidates += [self._ours(cache, url, checks) for cache, checks in kinds]
+        candidates += [self._ours(cache, url, checks, ALL) for cache, checks in kinds]
         candidates += [self._ours(cache, url, None) for cache in CACHES]
         samples = interleave(
             candidates, self.sizes.rounds, "checks, bodies as they are", self.cores
         )
         self._tabulate("Each check; the service sends bodies as they are", "plain", samples)
-        for number, cache, most in (("2", MEMORY, 60), ("1", AS_BYTES, 10), ("1", AS_JSON, 10)):
+        for number, cache, most in (("2", MEMORY, 60), ("1", VALKEY, 10)):
             ratio = ratio_of(samples, warm_name(cache), "wall")
             work = ratio_of(samples, warm_name(cache), "work").median
             self.report.target(
@@ -146,14 +147,14 @@ class Bench:
         """Misses from a service that compresses for who asks: the peer does, we do not."""
         url = self.urls["gzip"]
         self.verify(self._peer(url).run(self.passwords))  # now all bodies are made
-        candidates = [self._peer(url), *(self._ours(cache, url, None) for cache in CACHES[:2])]
+        candidates = [self._peer(url), *(self._ours(cache, url, None) for cache in CACHES)]
         rounds, doing = self.sizes.gzip_rounds, "checks, gzip for who asks"
         samples = interleave(candidates, rounds, doing, self.cores)
         self._tabulate("Each check; the service compresses for who asks", "compressed", samples)
 
     def _checks(self) -> dict[str, int]:
         few = self.sizes.valkey_checks
-        return {MEMORY: self.sizes.memory_checks, AS_BYTES: few, AS_JSON: max(1, few // 8)}
+        return {MEMORY: self.sizes.memory_checks, VALKEY: few}
 
     def screen(self, batch: Sequence[str]) -> list[tuple[str, int | None]]:
         from credfirewall.screening import screen
@@ -177,7 +178,9 @@ class Bench:
 
         return Candidate(PEER, self.sizes.peer_checks, lambda: next(batches), run, self.verify)
 
-    def _ours(self, cache: str, url: str, checks: int | None) -> Candidate:
+    def _ours(
+        self, cache: str, url: str, checks: int | None, sources: Sequence[str] = ALIKE
+    ) -> Candidate:
         """Return warm checks, or misses when their number is left open."""
         from django.core.cache import caches
 
@@ -186,12 +189,14 @@ class Bench:
         batches = self._batches(number)
 
         def prepare() -> list[str]:
-            project.use(alias, url)
+            project.use(alias, url, sources)
             if not checks:
                 caches[alias].clear()
             return next(batches)
 
         name = warm_name(cache) if checks else miss_name(cache)
+        if sources is ALL:
+            name += ", with the lists"
         return Candidate(name, number, prepare, self.screen, self.verify, project.drain)
 
     def _batches(self, size: int) -> Iterator[list[str]]:
@@ -315,7 +320,7 @@ class Bench:
         rows: list[tuple[str, str, str]] = []
         figures = {}
         for way, url in (("refuses", refused), ("hangs", self.urls["hanging"])):
-            for cache in CACHES[:2]:
+            for cache in CACHES:
                 name = f"ours, {cache}, HIBP {way}"
                 # A path of its own gives each a breaker of its own.
                 average, worst = _dead.ours(self, project.emptied(cache), f"{url}{len(rows)}/")

@@ -40,7 +40,7 @@ _WIDTH = SUFFIX_LENGTH + 4
 _SIGNS = ((0, b":"), (2, b"\r"), (3, b"\n"))
 _DIGITS = b"0123456789ABCDEFf"
 _CODES = b"0123456789abcdef"
-_LONG_COUNT = re.compile(rb":([0-9]{2,10})(?=\r\n)")
+_LONG_COUNT = re.compile(rb":([0-9]{2,10})")
 _IS_ESCAPED = bytes(code & 15 == _ESCAPED for code in range(256))
 
 

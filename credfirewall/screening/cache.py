@@ -32,7 +32,7 @@ from credfirewall.conf import conf
 from credfirewall.corpus.layout import LayoutError, PackedRange
 from credfirewall.keys import derive
 from credfirewall.screening.bounded import BoundedPool, Saturated
-from credfirewall.screening.steps import Steps
+from credfirewall.screening.steps import Steps, Turn
 
 logger = logging.getLogger("credfirewall.screening")
 T = TypeVar("T")
@@ -94,8 +94,12 @@ class SharedCache:
 
     def get(self, key: str) -> Steps[object]:
         """Return what is at ``key``, or None. From memory that takes no step."""
-        if self.reach is Reach.IN_PROCESS:
-            return self.directly(lambda cache: cache.get(key), None)
+        if self.reach is Reach.IN_PROCESS and self._backend is not None:
+            try:
+                return self._backend.get(key)
+            except Exception as error:  # noqa: BLE001 - whatever a cache raises is a miss
+                self.failed(error)
+                return None
         return (yield self.call(lambda cache: cache.get(key), None))
 
     def add(self, key: str, seconds: int) -> "CacheCall[bool]":
@@ -228,6 +232,7 @@ class CacheCall(Generic[T]):
     async def arun(self) -> T:
         if self.cache.reach is Reach.IN_PROCESS:
             return self.cache.directly(self.operation, self.default)
+        await Turn().arun()
         if self.cache.avoided:
             return self.default
         future = None

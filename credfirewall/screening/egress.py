@@ -25,6 +25,7 @@ HEADERS = {
     # Uncompressed: nothing that expands without bound, and Content-MD5 is of the same bytes.
     "Accept-Encoding": "identity",
 }
+PADDED_HEADERS = {**HEADERS, "Add-Padding": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Request:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {**HEADERS, "Add-Padding": "true"} if self.padded else HEADERS
+        return PADDED_HEADERS if self.padded else HEADERS
 
 
 @dataclass(frozen=True, slots=True)

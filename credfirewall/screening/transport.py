@@ -30,6 +30,12 @@ CONNECTIONS = 32
 """Idle connections kept for reuse."""
 
 
+_HEADERS = {
+    False: requests.structures.CaseInsensitiveDict(egress.HEADERS),
+    True: requests.structures.CaseInsensitiveDict(egress.PADDED_HEADERS),
+}
+
+
 class _Current(threading.local):
     """The deadline of the request that this thread is making."""
 
@@ -232,7 +238,7 @@ class Client:
             return Reason.TLS
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "GET", request.url
-        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        prepared.headers = _HEADERS[request.padded]
         try:
             # The adapter and not session.send: that would follow redirects, keep cookies, read
             # the environment again, and cost as much as the exchange itself.

@@ -73,7 +73,7 @@ class HibpSource:
             packed, stale = yield from self._range(digest, started)
             count = max(count, packed.count(digest.suffix))
             note = Reason.STALE if stale else note
-            if count >= conf.MIN_COUNT:
+            if digest is not candidate.digests[-1] and count >= conf.MIN_COUNT:
                 break
         return Answer(count > 0, count, note)
 
