@@ -120,6 +120,12 @@ def test_the_wheel_holds_the_app_with_its_data_and_nothing_else(wheel: zipfile.Z
 
 
 @pytest.mark.slow
+def test_every_catalogue_is_shipped_compiled(wheel: zipfile.ZipFile) -> None:
+    sources = {name for name in wheel.namelist() if name.endswith(".po")}
+    assert {name.removesuffix(".po") + ".mo" for name in sources} <= set(wheel.namelist())
+
+
+@pytest.mark.slow
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = wheel.read(name).decode()
