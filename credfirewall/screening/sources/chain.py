@@ -110,7 +110,7 @@ def forget() -> None:
 @lru_cache(maxsize=8)
 def _hibp(url: str) -> SteppedSource:
     # Imported at first use, because the HTTP clients take longer to load than the rest of Django,
-    # and most commands of a project screen nothing.
+    # and most commands of a project screen nothing; but here, before any deadline runs.
     from credfirewall.screening.sources.hibp import HibpSource
 
     return HibpSource(url)

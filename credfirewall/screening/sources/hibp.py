@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from credfirewall.conf import conf
 from credfirewall.corpus.layout import PackedRange
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import egress, transport
+from credfirewall.screening import async_transport, egress, transport
 from credfirewall.screening.breaker import Breaker
 from credfirewall.screening.budget import Budget
 from credfirewall.screening.cache import Entry, SharedCache, key_for
@@ -37,8 +37,6 @@ class Fetch:
         return transport.client.fetch(self.request, self.deadline)
 
     async def arun(self) -> egress.Response:
-        from credfirewall.screening import async_transport  # loaded where it is used
-
         return await async_transport.client.fetch(self.request, self.deadline)
 
 
