@@ -69,5 +69,5 @@ class Budget:
                 granted = rate.limit - (claimed - size)
                 self._left += max(0, min(granted, size))
                 self._spent = self._spent or granted <= size
-            elif not self._spent:  # once, however many of our threads came for it
+            else:
                 self._left, self._spent = max(0, rate.limit - self._used), True

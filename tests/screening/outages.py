@@ -141,16 +141,36 @@ class Squeezed(Fault):
         return compress(response)
 
 
+class SaidToBeSqueezed(Fault):
+    """As it should be, under a header that says otherwise."""
+
+    kind = "said-to-be-squeezed"
+
+    def alter(self, response: Response) -> Response:
+        return response.with_headers(content_encoding="gzip")
+
+
 class Endless(Fault):
-    """A body of five megabytes whose length nobody said."""
+    """Rows without end, whose number nobody said."""
 
     kind = "endless"
 
     async def answer(self, exchange: Exchange) -> bool:
-        response = faults.Oversized(5 << 20).alter(exchange.response)
-        response = response.with_headers(content_length=None, content_md5=None, connection="close")
-        with contextlib.suppress(ConnectionError):
-            await exchange.send(response.wire)
+        response = exchange.response.with_headers(content_length=None, connection="close")
+        await exchange.send(response.head)
+        while not exchange.writer.is_closing():
+            await exchange.send(b"%035X:1\r\n" % 1 * 4000)
+        return False
+
+
+class TooMuchToCome(Fault):
+    """A length that is too much, and nothing of it."""
+
+    kind = "too-much-to-come"
+
+    async def answer(self, exchange: Exchange) -> bool:
+        await exchange.send(exchange.response.with_headers(content_length=str(5 << 20)).head)
+        await exchange.hang()
         return False
 
 
@@ -191,8 +211,10 @@ TABLE: list[tuple[str, Break, str | set[str]]] = [
     ("truncated 200, unannounced", answering(faults.TruncateQuietly()), Reason.MALFORMED),
     ("a web page", answering(faults.Html()), Reason.MALFORMED),
     ("gzip", answering(Squeezed()), Reason.MALFORMED),
+    ("gzip that is none", answering(SaidToBeSqueezed()), Reason.MALFORMED),
     ("a bomb", answering(faults.Oversized(5 << 20, compressed=True)), Reason.MALFORMED),
     ("too large", answering(faults.Oversized(5 << 20)), Reason.TOO_LARGE),
+    ("too large, and not sent", answering(TooMuchToCome()), Reason.TOO_LARGE),
     ("too large, unannounced", answering(Endless()), Reason.TOO_LARGE),
     ("wrong checksum", answering(faults.WrongChecksum(), HIBP_PADDING=False), Reason.CHECKSUM),
     ("no content", answering(faults.Status(204)), Reason.HTTP_STATUS),

@@ -46,7 +46,8 @@ class TestTheRequest:
     @pytest.fixture
     def recorder(self, configure: Configure) -> Iterator[Recorder]:
         with Recorder() as server:
-            configure(HIBP_URL=f"http://127.0.0.1:{server.port}/range/", HIBP_DEADLINE=2)
+            # By name: no client keeps the cookies of a bare address.
+            configure(HIBP_URL=f"http://localhost:{server.port}/range/", HIBP_DEADLINE=2)
             yield server
 
     def test_it_holds_five_digits_and_nothing_else_of_the_password(
@@ -61,7 +62,7 @@ class TestTheRequest:
 
     def test_its_headers(self, check: Check, recorder: Recorder, configure: Configure) -> None:
         headers = {
-            "host": f"127.0.0.1:{recorder.port}",
+            "host": f"localhost:{recorder.port}",
             "user-agent": f"django-credfirewall/{__version__}",
             "accept": "text/plain, */*",
             "accept-encoding": "identity",
@@ -76,7 +77,7 @@ class TestTheRequest:
         self, check: Check, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         netrc = tmp_path / "netrc"
-        netrc.write_text("machine 127.0.0.1 login us password secret\ndefault login a password b\n")
+        netrc.write_text("machine localhost login us password secret\ndefault login a password b\n")
         monkeypatch.setenv("NETRC", str(netrc))
         check.each("hunter2", "hunter3")
         assert not re.search(rb"(?i)cookie|authorization|referer|secret", b"".join(recorder.heard))
@@ -206,6 +207,13 @@ class TestTrust:
         assert check("hunter2") == unknown(Reason.TLS)
         transport.client.close()
         monkeypatch.setenv(variable, str(tls.ca_file))
+        assert check("hunter2") == BREACHED
+
+    def test_an_empty_variable_is_none(
+        self, check: Check, tls: TlsContexts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_file))
         assert check("hunter2") == BREACHED
 
     @pytest.mark.parametrize("value", ["", "0", "false", "/nowhere", "/dev/null", __file__])
