@@ -140,6 +140,7 @@ class HibpSource:
             yield Pause(0.01)
         try:
             request = egress.Request(self._url, digest.prefix, padded=conf.HIBP_PADDING)
+            yield Turn()
             response = yield Fetch(request, deadline)
         finally:
             self._slots.release()
