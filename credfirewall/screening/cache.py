@@ -84,6 +84,7 @@ class SharedCache:
         self.clock = clock
         self._avoid_until = 0.0
         self._failing = self._used = False
+        self._failed_at = 0.0
         self._config: Mapping[str, Any] | None = None
         self._reach = Reach.UNBOUNDED
         self._backend: BaseCache | None = None
@@ -160,12 +161,14 @@ class SharedCache:
 
     def succeeded(self) -> None:
         self._used = True
-        if self._failing:
+        # One that reads and does not write fails anew at each check: that is still the same row.
+        if self._failing and self.clock() - self._failed_at >= AVOID:
             self._failing = False
             logger.info("The cache %r answers again.", conf.CACHE)
 
     def failed(self, error: Exception) -> None:
         """Note a failure; only the first of a row is logged, by class name."""
+        self._failed_at = self.clock()
         if not self._failing:
             self._failing = True
             name = type(error).__name__

@@ -256,7 +256,7 @@ class Client:
             return Reason.CONNECT
         except requests.exceptions.Timeout:
             return Reason.TIMEOUT
-        except (requests.exceptions.RequestException, HTTPError, OSError):
+        except (requests.exceptions.RequestException, HTTPError, OSError, ValueError):
             return Reason.RESET
         return self._read(answer)
 

@@ -1,5 +1,6 @@
 """A cache that is gone, slow, broken or lying costs hits: never an answer, never an error."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,11 +18,13 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from credfirewall.screening.cache import AVOID, PATIENCE, SharedCache
+from credfirewall.screening.steps import Steps, arun, run
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing import faults
 from credfirewall.testing.server import RangeServer
 from tests.conftest import redis_cache
-from tests.screening.asking import BREACHED, DEADLINE, Check, in_time, unknown
+from tests.screening.asking import BREACHED, DEADLINE, Check, Clock, eventually, in_time, unknown
 from tests.screening.conftest import Configure
 from tests.servers import Server
 
@@ -29,7 +32,7 @@ Config = dict[str, Any]
 
 
 def fails(*args: Any, **how: Any) -> NoReturn:
-    raise RuntimeError("cache")
+    raise RuntimeError("cache broke")
 
 
 class AllFail(BaseCache):
@@ -45,6 +48,21 @@ class MemoryFails(LocMemCache):
     """The same in memory."""
 
     get = set = add = delete = incr = staticmethod(fails)
+
+
+class Elsewhere(BaseCache):
+    """A cache that is not in this process, as far as anybody can tell; it reads and counts."""
+
+    asked = 0
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def get(self, *args: Any, **how: Any) -> Any:
+        type(self).asked += 1
+        return None
+
+    set = add = delete = incr = staticmethod(fails)
 
 
 class Unmakable(BaseCache):
@@ -204,3 +222,65 @@ def test_a_form_sees_the_policy_and_no_exception(
         configure(ON_UNKNOWN=policy)
         errors = in_time(DEADLINE, lambda: SetPasswordForm(User(), data).errors.as_data())
         assert [error.code for each in errors.values() for error in each] == codes
+
+
+class TestOneThatFailsNowAndThen:
+    """Elsewhere reads and does not write."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, settings: Settings, configure: Configure) -> None:
+        settings.CACHES = {"default": backend(Elsewhere)}
+        configure(HIBP_DEADLINE=2)
+        Elsewhere.asked = 0
+
+    def test_that_is_logged_once_and_by_class_alone(
+        self, check: Check, hibp: RangeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        check.each(*["hunter2"] * 6)
+        (message,) = caplog.messages
+        assert "RuntimeError" in message
+        assert "cache broke" not in message
+
+    def test_when_it_is_over_that_is_logged_too(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        clock = Clock()
+        shared = SharedCache(clock)
+        for _ in range(3):
+            shared.failed(RuntimeError())
+            clock.forward(AVOID - 1)
+            run(look(shared))
+        assert len(caplog.messages) == 1
+        clock.forward(1)
+        run(look(shared))
+        run(look(shared))
+        shared.failed(RuntimeError())
+        assert ["again" in message for message in caplog.messages] == [False, True, False]
+
+    def test_a_slow_one_is_left_alone_for_a_while(self) -> None:
+        clock = Clock()
+        shared = SharedCache(clock)
+        written: list[object] = []
+
+        def use() -> None:
+            run(look(shared))
+            asyncio.run(arun(look(shared)))
+            shared.soon(written.append)
+
+        shared.took(PATIENCE, PATIENCE)
+        clock.forward(AVOID - 0.1)
+        use()
+        assert (Elsewhere.asked, written) == (0, [])
+        clock.forward(0.1)
+        use()
+        assert Elsewhere.asked == 2
+        assert eventually(lambda: len(written) == 1)
+
+    def test_a_quick_one_is_not(self) -> None:
+        clock = Clock()
+        shared = SharedCache(clock)
+        shared.took(PATIENCE - 0.01, PATIENCE)
+        assert not shared.avoided
+
+
+def look(shared: SharedCache) -> Steps[object]:
+    return (yield from shared.get("key"))

@@ -94,7 +94,7 @@ class TestTheRequest:
         [
             "api.pwnedpasswords.com/range/", "ftp://127.0.0.1/range/", "http://", "//", "/", "x",
             "http:///range/", "http://127.0.0.1:99999/range/", "http://127.0.0.1:port/range/",
-            "http://[::1/range/", "http://a b/range/", "http://a\0b/range/", "http://\udc80/",
+            "http://[::1/range/", "http://a b/range/", "http://a\0b/range/",
             f"http://{'a' * 64}.invalid/range/", f"http://{'ä' * 64}.invalid/range/",
             "http://.invalid/range/", "http://a..invalid/range/",
         ],
@@ -105,6 +105,7 @@ class TestTheRequest:
         configure(HIBP_URL=url)
         verdict = in_time(DEADLINE, lambda: check("hunter2"))
         assert verdict == unknown(verdict.reason)
+        assert verdict.reason in {Reason.RESET, Reason.DNS, Reason.CONNECT, Reason.TIMEOUT}
 
 
 class TestProxy:
