@@ -6,6 +6,7 @@ and deciding exist in one copy, and only the steps themselves know two ways.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
+logger = logging.getLogger("credfirewall.screening")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -124,13 +126,24 @@ class Blocking(Generic[T]):
 
 @dataclass(slots=True)
 class Send:
-    """Send a signal. A receiver's error is logged by Django and stops nothing."""
+    """Send a signal. A receiver's error is logged and stops nothing."""
 
     signal: Signal
     arguments: dict[str, Any]
 
     def run(self) -> None:
-        self.signal.send_robust(sender=None, **self.arguments)
+        try:
+            self.signal.send_robust(sender=None, **self.arguments)
+        except Exception as error:  # noqa: BLE001 - see _failed
+            self._failed(error)
 
     async def arun(self) -> None:
-        await self.signal.asend_robust(sender=None, **self.arguments)
+        try:
+            await self.signal.asend_robust(sender=None, **self.arguments)
+        except Exception as error:  # noqa: BLE001 - see _failed
+            self._failed(error)
+
+    @staticmethod
+    def _failed(error: Exception) -> None:
+        """Log what Django could not: it asks a receiver that failed for a ``__qualname__``."""
+        logger.error("A receiver of a signal failed.", exc_info=error)

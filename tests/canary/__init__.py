@@ -1,0 +1,1 @@
+"""Canaries: passwords that exist nowhere else, and whatever could show that one got out."""
