@@ -231,15 +231,10 @@ class Drip(Fault):
 
 
 @dataclass(frozen=True)
-class Hang(Fault):
-    """Silence until the client gives up.
-
-    "accept": not even TLS is spoken on a new connection; "headers": nothing is answered;
-    "body": the headers and half the body come, and no more. See also ``silent_port``.
-    """
+class _AtPart(Fault):
+    """Goes wrong at one part of the exchange; half a body comes before it goes wrong there."""
 
     part: Part = "headers"
-    kind = "hang"
 
     @property
     def name(self) -> str:
@@ -249,10 +244,24 @@ class Hang(Fault):
     def at_accept(self) -> bool:
         return self.part == ACCEPT
 
-    async def answer(self, exchange: Exchange) -> bool:
+    async def lead(self, exchange: Exchange) -> None:
         if self.part == "body":
             response = exchange.response
             await exchange.send(response.head + response.body[: _cut(response)])
+
+
+@dataclass(frozen=True)
+class Hang(_AtPart):
+    """Silence until the client gives up.
+
+    "accept": not even TLS is spoken on a new connection; "headers": nothing is answered;
+    "body": the headers and half the body come, and no more. See also ``silent_port``.
+    """
+
+    kind = "hang"
+
+    async def answer(self, exchange: Exchange) -> bool:
+        await self.lead(exchange)
         await exchange.hang()
         return False
 
@@ -262,24 +271,13 @@ class Hang(Fault):
 
 
 @dataclass(frozen=True)
-class Reset(Fault):
+class Reset(_AtPart):
     """RST: on a new connection, in place of an answer, or in the middle of the body."""
 
-    part: Part = "headers"
     kind = "reset"
 
-    @property
-    def name(self) -> str:
-        return f"{self.kind}-{self.part}"
-
-    @property
-    def at_accept(self) -> bool:
-        return self.part == ACCEPT
-
     async def answer(self, exchange: Exchange) -> bool:
-        if self.part == "body":
-            response = exchange.response
-            await exchange.send(response.head + response.body[: _cut(response)])
+        await self.lead(exchange)
         exchange.reset()
         return False
 

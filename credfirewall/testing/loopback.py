@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ HEAD_LIMIT = 1 << 16
 _BACKLOG = 1024
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """A TCP server on 127.0.0.1, with its own event loop in a daemon thread.
 
     ``ssl_context`` makes it speak TLS; set to another one, it holds for later connections.
@@ -74,9 +75,9 @@ class LoopbackServer:
         """Decide over a connection before any byte, TLS's too. False: drop it now."""
         return True
 
+    @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk on one connection, which closes when this returns."""
-        raise NotImplementedError
 
     async def _run(self, listener: socket.socket, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()

@@ -63,7 +63,7 @@ def test_every_fault_is_named(module: object) -> None:
     named = {
         name
         for name, each in inspect.getmembers(module, inspect.isclass)
-        if issubclass(each, Fault)
+        if issubclass(each, Fault) and not name.startswith("_")
     }
     assert named
     assert {name for name in named if f"`{name}" not in TEXT} == set()
