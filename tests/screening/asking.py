@@ -12,7 +12,7 @@ from credfirewall.screening import Status, Verdict, ascreen, screen
 
 T = TypeVar("T")
 
-DEADLINE = 0.3
+DEADLINE = 0.25
 """Seconds. Short, because much of what asks waits for it to pass."""
 BREACHED = Verdict(Status.BREACHED, 17, "hibp")
 """What is to be said of "hunter2", as `hibp` serves it."""

@@ -18,7 +18,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from credfirewall.screening.cache import AVOID, PATIENCE, SharedCache
+from credfirewall.screening.cache import AVOID, FIRST_PATIENCE, PATIENCE, SharedCache
 from credfirewall.screening.steps import Steps, arun, run
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing import faults
@@ -274,6 +274,16 @@ class TestOneThatFailsNowAndThen:
         use()
         assert Elsewhere.asked == 2
         assert eventually(lambda: len(written) == 1)
+
+    def test_the_first_call_may_take_longer(self, configure: Configure) -> None:
+        """It imports the client and connects."""
+        blocking, native = SharedCache(), SharedCache()
+        assert blocking.patience() == native.patience() == FIRST_PATIENCE > PATIENCE
+        run(look(blocking))
+        asyncio.run(arun(look(native)))
+        assert blocking.patience() == native.patience() == PATIENCE
+        configure(HIBP_DEADLINE=0.8)
+        assert (native.patience(), SharedCache().patience()) == (0.1, 0.4)
 
     def test_a_quick_one_is_not(self) -> None:
         clock = Clock()

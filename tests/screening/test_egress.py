@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,8 +101,13 @@ class TestTheRequest:
         ],
     )  # fmt: skip
     def test_an_address_that_is_none_is_no_exception(
-        self, check: Check, configure: Configure, url: str
+        self, check: Check, configure: Configure, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        real: Any = socket.getaddrinfo
+        numeric = socket.AI_NUMERICHOST  # nobody else needs to be asked for a name that is none
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *how, **keys: real(*how, **{**keys, "flags": numeric})
+        )
         configure(HIBP_URL=url)
         verdict = in_time(DEADLINE, lambda: check("hunter2"))
         assert verdict == unknown(verdict.reason)

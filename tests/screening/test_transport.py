@@ -19,7 +19,7 @@ from credfirewall.testing.server import RangeServer
 from credfirewall.testing.tls import TlsContexts
 from tests.screening.asking import BREACHED, CLEAN, DEADLINE, Check, in_time, unknown
 from tests.screening.conftest import Configure
-from tests.screening.outages import NAME, TABLE, Break, World, look_up
+from tests.screening.outages import NAME, TABLE, Break, Large, World, look_up
 
 ROWS = pytest.mark.parametrize(
     ("broken", "reasons"), [pytest.param(*row[1:], id=row[0]) for row in TABLE]
@@ -160,7 +160,7 @@ class TestKeptConnections:
 
     @pytest.mark.parametrize(
         "fault",
-        [faults.Truncate(), faults.Oversized(5 << 20), faults.Status(500, {"Content-Length": "9"})],
+        [faults.Truncate(), Large(), faults.Status(500, {"Content-Length": "9"})],
         ids=str,
     )
     def test_one_with_half_an_answer_in_it_is_not(

@@ -83,6 +83,7 @@ class Worker:
 def main(cache_url: str) -> None:
     import django
     from django.conf import settings
+    from django.core.cache import caches
 
     django.setup()
     serializer = "django_redis.serializers.json.JSONSerializer"
@@ -93,6 +94,7 @@ def main(cache_url: str) -> None:
             "OPTIONS": {"SERIALIZER": serializer},
         }
     }
+    caches["default"].get("warm up")
     for line in sys.stdin:
         command, arguments = json.loads(line)
         result = COMMANDS[command](**arguments)
