@@ -34,6 +34,11 @@ from credfirewall.testing import faults
 from credfirewall.testing.faults import Exchange, Fault
 from credfirewall.testing.server import RangeServer
 from credfirewall.testing.tls import TlsContexts, tls_contexts
+from credfirewall.validators import (
+    BlocklistValidator,
+    BreachedPasswordValidator,
+    ContextWordsValidator,
+)
 from tests.canary.chaos import struck, visited
 from tests.canary.detector import Canary, accented_canary, ascii_canary, leaks
 from tests.canary.site import Accident, Back, Echo, Misspelt, Nosy
@@ -294,6 +299,23 @@ class TestErrors:
         settings.CREDFIREWALL = {"SOURCES": [source]}
         with pytest.raises(Exception, match="SOURCES") as raised:
             ask(canary.text)
+        self.check(canary, raised.value)
+
+    @pytest.mark.parametrize(
+        "validator", [BreachedPasswordValidator, ContextWordsValidator, BlocklistValidator]
+    )
+    def test_a_validator(
+        self, monkeypatch: pytest.MonkeyPatch, canary: Canary, validator: type[Any]
+    ) -> None:
+        """Called by code that declares nothing."""
+
+        def fail(*_arguments: object) -> None:
+            raise Accident("deep within")
+
+        for place in ("sources.chain.active", "sources.chain.local", "context.user_words"):
+            monkeypatch.setattr(f"credfirewall.screening.{place}", fail)
+        with pytest.raises(Accident) as raised:
+            validator().validate(canary.text, User())
         self.check(canary, raised.value)
 
     @pytest.mark.slow
