@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from credfirewall.screening import cache as screening_cache
 from credfirewall.screening import transport
 from credfirewall.screening.sources import chain
 from credfirewall.testing.server import RangeServer
 from credfirewall.testing.tls import TlsContexts, tls_contexts
-from tests.screening.asking import DEADLINE, AScreen, Check, Screen
+from tests.screening.asking import LEISURE, AScreen, Check, Screen
 
 Configure = Callable[..., None]
 
@@ -37,7 +38,7 @@ def configure(settings: Settings) -> Configure:
     def set_keys(**keys: Any) -> None:
         settings.CREDFIREWALL = {**getattr(settings, "CREDFIREWALL", {}), **keys}
 
-    set_keys(SOURCES=["hibp"], HIBP_DEADLINE=DEADLINE)
+    set_keys(SOURCES=["hibp"], HIBP_DEADLINE=LEISURE)
     return set_keys
 
 
@@ -47,6 +48,14 @@ def hibp(configure: Configure) -> Iterator[RangeServer]:
     with RangeServer({"hunter2": 17}) as server:
         configure(HIBP_URL=server.url)
         yield server
+
+
+@pytest.fixture
+def patient(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for a cache that is well: a busy machine is no slow cache."""
+    configure(HIBP_DEADLINE=30)
+    monkeypatch.setattr(screening_cache, "PATIENCE", 3.0)
+    monkeypatch.setattr(screening_cache, "FIRST_PATIENCE", 3.0)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from credfirewall.signals import source_degraded
 from credfirewall.testing import faults
 from credfirewall.testing.server import RangeServer
 from tests.screening.asking import BREACHED, CLEAN, Check, Clock, unknown
-from tests.screening.conftest import Configure
 
 KEY = ("breaker", "hibp", "state")
 PROBE = ("breaker", "hibp", "probe")
@@ -228,10 +227,8 @@ class TestRateLimit:
          ("Wed, 21 Oct 2026 07:28:00 GMT", 5.0), ("3600", 30.0)],
     )  # fmt: skip
     def test_the_header(
-        self, check: Check, hibp: RangeServer, configure: Configure, clock: Clock,
-        header: str, seconds: float,
-    ) -> None:  # fmt: skip
-        configure(HIBP_DEADLINE=2)
+        self, check: Check, hibp: RangeServer, clock: Clock, header: str, seconds: float
+    ) -> None:
         hibp.fault = faults.Status(429, {"Retry-After": header})
         source: Any = chain.source("hibp")
         source.breaker._clock = clock
@@ -376,10 +373,6 @@ class TestHealth:
 
 
 class TestChecks:
-    @pytest.fixture(autouse=True)
-    def _at_leisure(self, hibp: RangeServer, configure: Configure) -> None:
-        configure(HIBP_DEADLINE=2)
-
     def test_five_failures_and_nobody_is_asked(
         self, check: Check, hibp: RangeServer, heard: Heard
     ) -> None:

@@ -183,7 +183,7 @@ class TestWithoutCache:
 class TestChecks:
     @pytest.fixture(autouse=True)
     def _three_in_all_time(self, configure: Configure, hibp: RangeServer) -> None:
-        configure(RATES={"hibp": "3/99999d"}, HIBP_DEADLINE=2)
+        configure(RATES={"hibp": "3/99999d"})
 
     def test_beyond_it_nobody_is_asked(self, check: Check, hibp: RangeServer) -> None:
         verdicts = check.each("a", "b", "hunter2", "c", "d")

@@ -23,7 +23,6 @@ from credfirewall.testing.ranges import Ranges
 from credfirewall.testing.server import RangeServer
 from tests.conftest import redis_cache
 from tests.screening.asking import BREACHED, CLEAN, Check, eventually, unknown
-from tests.screening.conftest import Configure
 from tests.servers import Server
 
 DAY, WEEK = 86_400, 604_800
@@ -189,10 +188,7 @@ class TestOnValkey:
     """Where nobody waits for what is written."""
 
     @pytest.fixture
-    def config(
-        self, valkey: Server, settings: Settings, configure: Configure
-    ) -> Iterator[dict[str, Any]]:
-        configure(HIBP_DEADLINE=2)
+    def config(self, valkey: Server, settings: Settings, patient: None) -> Iterator[dict[str, Any]]:
         config: dict[str, Any] = redis_cache(valkey)
         settings.CACHES = {"default": config}
         yield config

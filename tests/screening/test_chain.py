@@ -341,7 +341,7 @@ class TestDatabase:
     def _all_sources(self, hibp: RangeServer, configure: Configure) -> None:
         hibp.add({"seen on a list of passwords": 3})
         sources = ["blocklist", "bundled", "hibp"]
-        configure(SOURCES=sources, CONTEXT_WORDS=["Company Secret"], HIBP_DEADLINE=2)
+        configure(SOURCES=sources, CONTEXT_WORDS=["Company Secret"])
         screen("warm up")  # from here on lists answer from memory
 
     @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from credfirewall.screening.digest import Digest
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing import faults
 from credfirewall.testing.server import RangeServer
-from tests.screening.asking import BREACHED, DEADLINE, Check, Clock, in_time, unknown
+from tests.screening.asking import BREACHED, DEADLINE, LEISURE, Check, Clock, in_time, unknown
 from tests.screening.conftest import Configure
 
 
@@ -35,14 +35,18 @@ def test_its_clock_cannot_be_set_back() -> None:
     assert Deadline.after(1).clock.__name__ == "monotonic"
 
 
-def test_two_forms_of_a_password_share_one(check: Check, hibp: RangeServer) -> None:
+def test_two_forms_of_a_password_share_one(
+    check: Check, hibp: RangeServer, configure: Configure
+) -> None:
     """As typed and composed: two questions, each of which would be in time by itself."""
+    configure(HIBP_DEADLINE=DEADLINE)
     hibp.fault = faults.Delay(DEADLINE * 0.75)
     assert in_time(DEADLINE, lambda: check("pa\u0308ssword")) == unknown(Reason.TIMEOUT)
 
 
-def test_so_do_waiting_and_asking(check: Check, hibp: RangeServer) -> None:
+def test_so_do_waiting_and_asking(check: Check, hibp: RangeServer, configure: Configure) -> None:
     """Half the time goes on somebody else's lock."""
+    configure(HIBP_DEADLINE=DEADLINE)
     lock = key_for("lock", key_for("range", hibp.url, Digest.of("hunter2").prefix))
     hibp.fault = faults.Hang()
 
@@ -66,6 +70,6 @@ def test_it_is_the_setting_s(
     configure(HIBP_DEADLINE=seconds)
     hibp.fault = faults.Hang()
     assert in_time(seconds + 0.05, lambda: check("hunter2")) == unknown(Reason.TIMEOUT)
-    configure(HIBP_DEADLINE=5)
+    configure(HIBP_DEADLINE=LEISURE)
     hibp.fault = faults.Delay(DEADLINE)
     assert check("hunter2") == BREACHED

@@ -48,7 +48,7 @@ class TestTheRequest:
     def recorder(self, configure: Configure) -> Iterator[Recorder]:
         with Recorder() as server:
             # By name: no client keeps the cookies of a bare address.
-            configure(HIBP_URL=f"http://localhost:{server.port}/range/", HIBP_DEADLINE=2)
+            configure(HIBP_URL=f"http://localhost:{server.port}/range/")
             yield server
 
     def test_it_holds_five_digits_and_nothing_else_of_the_password(
@@ -108,7 +108,7 @@ class TestTheRequest:
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda *how, **keys: real(*how, **{**keys, "flags": numeric})
         )
-        configure(HIBP_URL=url)
+        configure(HIBP_URL=url, HIBP_DEADLINE=DEADLINE)
         verdict = in_time(DEADLINE, lambda: check("hunter2"))
         assert verdict == unknown(verdict.reason)
         assert verdict.reason in {Reason.RESET, Reason.DNS, Reason.CONNECT, Reason.TIMEOUT}
@@ -126,7 +126,7 @@ class TestProxy:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         hibp.ssl_context = tls.trusted
-        configure(HIBP_URL=hibp.url, HIBP_DEADLINE=2)
+        configure(HIBP_URL=hibp.url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.ca_file))
 
     @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -205,7 +205,7 @@ class TestTrust:
     @pytest.fixture(autouse=True)
     def _over_tls(self, hibp: RangeServer, tls: TlsContexts, configure: Configure) -> None:
         hibp.ssl_context = tls.trusted
-        configure(HIBP_URL=hibp.url, HIBP_DEADLINE=2)
+        configure(HIBP_URL=hibp.url)
 
     @pytest.mark.parametrize("variable", CERTIFICATES)
     def test_a_private_authority(

@@ -24,9 +24,8 @@ STALE_CLEAN = Verdict(Status.CLEAN, 0, "hibp", Reason.STALE)
 
 
 @pytest.fixture
-def clock(hibp: RangeServer, configure: Configure) -> Clock:
+def clock(hibp: RangeServer) -> Clock:
     """The clock of the source at work, at this moment; what the cache itself keeps is older."""
-    configure(HIBP_DEADLINE=2)
     clock, source = Clock(), real_source()
     source._clock = source.breaker._clock = source._budget._clock = clock
     return clock
