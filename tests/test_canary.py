@@ -7,7 +7,14 @@ and nowhere else that is written down.
 import asyncio
 import gc
 import http.client
-from collections.abc import Callable, Iterator
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import aiohttp
@@ -18,6 +25,7 @@ import requests
 import urllib3
 from django.contrib.auth.models import User
 from django.core.cache import caches
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
@@ -39,6 +47,7 @@ from credfirewall.validators import (
     BreachedPasswordValidator,
     ContextWordsValidator,
 )
+from dev import ROOT
 from tests.canary.chaos import struck, visited
 from tests.canary.detector import Canary, accented_canary, ascii_canary, leaks
 from tests.canary.site import Accident, Back, Echo, Misspelt, Nosy
@@ -56,9 +65,17 @@ from tests.canary.watch import (
 from tests.conftest import redis_cache
 from tests.screening.outages import TABLE, Break, World, answering
 from tests.servers import Server
+from tests.testing.proxy import ConnectProxy
 
 CANARIES = {"ascii": ascii_canary(), "accented": accented_canary()}
-LIBRARIES = [requests.adapters, urllib3.connectionpool, http.client, aiohttp.client]
+LIBRARIES = [
+    requests.adapters,
+    urllib3.connectionpool,
+    http.client,
+    aiohttp.client,
+    aiohttp.client_reqrep,
+]
+"""Where HTTP clients have the URL in their hands."""
 
 
 @pytest.fixture(params=CANARIES)
@@ -136,12 +153,33 @@ class TestAnswers:
         assert screen(canary.text).status is Status.CLEAN
         assert watch.leaks(canary) == []
 
+    @pytest.mark.django_db
     def test_the_lists(self, watch: Watch, canary: Canary) -> None:
-        assert screen_locally(canary.text).source in ("blocklist", "bundled", None)
+        assert screen_locally(canary.text).status is Status.CLEAN
         assert watch.leaks(canary) == []
 
 
-OWN = [(fault.kind, answering(fault), "") for fault in (Back(), Echo(), Misspelt())]
+def behind_proxy(status: int | None) -> Break:
+    """A proxy that answers CONNECT with ``status``, or is not there."""
+
+    @contextmanager
+    def broken(world: World) -> Iterator[Mapping[str, Any]]:
+        world.server.ssl_context = world.tls.trusted
+        with ConnectProxy() as proxy:
+            world.patch.setenv("HTTPS_PROXY", proxy.url)
+            world.patch.setenv("NO_PROXY", "")
+            proxy.status = status or 200
+            if status is None:
+                proxy.stop()
+            yield {"HIBP_URL": world.server.url}
+
+    return broken
+
+
+OWN = [
+    *((fault.kind, answering(fault), "") for fault in (Back(), Echo(), Misspelt())),
+    *((f"proxy: {status}", behind_proxy(status), "") for status in (200, 403, 407, 502, None)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +321,7 @@ frames by themselves know the first one by its name."""
 class TestErrors:
     """Exceptions that leave ``screen``, wherever they end up."""
 
-    @both_ways
+    @pytest.mark.parametrize("ask", [blocking, native, screen_locally])
     @pytest.mark.parametrize("tail", ["x" * 5000, "\ud800"], ids=["too long", "not text"])
     def test_a_password_that_is_none(self, canary: Canary, ask: Ask, tail: str) -> None:
         other = canary.with_tail(tail)
@@ -495,3 +533,75 @@ def failing(execute: Any, sql: str, *arguments: Any) -> Any:
     if "blockedword" in sql:
         raise OperationalError("the server closed the connection")
     return execute(sql, *arguments)
+
+
+SETTINGS = """
+import http.client
+
+from tests.settings import *
+
+http.client.HTTPConnection.debuglevel = 1
+CREDFIREWALL = {credfirewall!r}
+LOGGING = {{
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {{"all": {{"class": "logging.StreamHandler"}}}},
+    "root": {{"level": "DEBUG", "handlers": ["all"]}},
+}}
+"""
+"""A project that has everything told on standard error."""
+
+
+class TestCommand:
+    CASES: ClassVar[dict[str, tuple[str, Fault | None, int]]] = {
+        "clean": ("", None, 0),
+        "unknown": ("", Echo(), 2),
+        "two lines": ("\nx", None, 3),
+        "too long": ("x" * 5000, None, 3),
+    }
+
+    @pytest.mark.parametrize("case", CASES)
+    @pytest.mark.parametrize("options", [(), ("--json",), ("--traceback",)], ids=str)
+    def test_in_process(
+        self, hibp: RangeServer, watch: Watch, canary: Canary, case: str, options: tuple[str, ...]
+    ) -> None:
+        tail, hibp.fault, expected = self.CASES[case]
+        out = io.StringIO()
+        stdin = io.StringIO(canary.text + tail)
+        status, told = 0, ""
+        try:
+            call_command("screen_password", *options, stdin=stdin, stdout=out)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        except CommandError as error:
+            status, told = error.returncode, messages(error) + report(error)
+        assert status == expected
+        assert leaks([canary], [out.getvalue(), told], prefix=True) == []
+        assert watch.leaks(canary) == []
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("case", CASES)
+    def test_as_a_process(self, tmp_path: Path, case: str) -> None:
+        tail, fault, _ = self.CASES[case]
+        canary = CANARIES["accented"]
+        with RangeServer() as server:
+            server.fault = fault
+            keys = {"SOURCES": ["bundled", "hibp"], "HIBP_URL": server.url}
+            (tmp_path / "talking_settings.py").write_text(SETTINGS.format(credfirewall=keys))
+            done = subprocess.run(
+                [sys.executable, "manage.py", "screen_password", "--json", "--traceback"],
+                input=(canary.text + tail).encode(),
+                env={
+                    **os.environ,
+                    "DJANGO_SETTINGS_MODULE": "talking_settings",
+                    "PYTHONPATH": str(tmp_path),
+                    "PYTHONDEVMODE": "1",
+                },
+                cwd=ROOT,
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            assert bool(server.count) == (case in ("clean", "unknown"))
+        assert json.loads(done.stdout)["status"] in ("clean", "unknown", "error")
+        assert leaks([canary], [done.stdout.decode(), done.stderr.decode()], prefix=True) == []
