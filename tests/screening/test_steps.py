@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 from django.dispatch import Signal
 
-from credfirewall.screening.steps import Blocking, Pause, Send, Steps, arun, run
+from credfirewall.screening.steps import Blocking, Pause, Send, Steps, Turn, arun, run
 
 Drive = Callable[[Steps[Any]], Any]
 
@@ -166,6 +167,44 @@ class TestSteps:
         seconds, beats = asyncio.run(beat())
         assert seconds >= 0.05
         assert beats > 1
+
+    def test_a_turn_is_had_by_one_in_each_pass(self) -> None:
+        """Between two of a burst everything else in the loop goes on."""
+        order: list[str] = []
+
+        def steps(name: str) -> Steps[None]:
+            yield Turn()
+            order.append(name)
+
+        async def beat() -> None:
+            while order.count("beat") < 8:
+                order.append("beat")
+                await asyncio.sleep(0)
+
+        async def burst() -> None:
+            await asyncio.gather(beat(), *(arun(steps(name)) for name in "abc"))
+
+        for _loop in range(2):
+            order.clear()
+            asyncio.run(burst())
+            checks = [name for name in order if name != "beat"]
+            together = [pair for pair in pairwise(order) if "beat" not in pair]
+            assert (checks, together) == (["a", "b", "c"], [])
+
+    def test_who_leaves_while_waiting_for_a_turn_holds_nobody_up(self) -> None:
+        def steps() -> Steps[str]:
+            yield Turn()
+            return "done"
+
+        async def leave() -> list[str]:
+            tasks = [asyncio.create_task(arun(steps())) for _ in range(5)]
+            await asyncio.sleep(0)
+            for task in tasks[:4]:
+                task.cancel()
+            await asyncio.gather(*tasks[:4], return_exceptions=True)
+            return [await tasks[4], await arun(steps())]
+
+        assert asyncio.run(leave()) == ["done", "done"]
 
     def test_what_blocks_does_not_block_the_loop(self) -> None:
         def steps() -> Steps[Any]:
