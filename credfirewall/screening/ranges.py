@@ -8,10 +8,18 @@ with the count 0. Anything else makes the whole body unusable: half of an answer
 import base64
 import hashlib
 
-from credfirewall.corpus.layout import SUFFIX_LENGTH, LayoutError, PackedRange, pack_text
+from credfirewall.corpus.layout import (
+    MAX_RECORDS,
+    SUFFIX_LENGTH,
+    LayoutError,
+    PackedRange,
+    pack_text,
+)
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening.verdict import Reason
 
+MAX_LINES = 3 * MAX_RECORDS
+"""Rows, padding and blank lines: more is no range, and takes long to look through."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PADDING_WIDTH = SUFFIX_LENGTH + len(":0\r\n")
 
@@ -43,7 +51,12 @@ def _pack(text: bytes) -> PackedRange | None:
 
 
 def _tidied(body: bytes) -> bytes:
-    """Return the real rows of a body with quirks. Raises SourceUnavailable("empty")."""
+    """Return the real rows of a body with quirks.
+
+    Raises SourceUnavailable("empty" or "malformed").
+    """
+    if body.count(b"\n") > MAX_LINES:
+        raise SourceUnavailable(Reason.MALFORMED)
     text = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b",", b"").upper()
     rows = sorted(row for row in text.split(b"\n") if row and not row.endswith(b":0"))
     if not rows:

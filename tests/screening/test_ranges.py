@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from credfirewall.corpus.layout import pack
 from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.egress import MAX_BODY
 from credfirewall.screening.ranges import parse
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing.messages import content_md5
+from tests.screening.asking import in_time
 
 A, B, C, D = (f"{digit:X}" * 35 for digit in (10, 11, 12, 13))
 ROWS = [f"{A}:3".encode(), f"{B}:1234567".encode(), f"{C}:14".encode(), f"{D}:1".encode()]
@@ -119,6 +121,18 @@ def test_wherever_it_is_cut_nothing_false_is_read(body: bytes) -> None:
             continue
         assert packed.n - len(whole) in (0, 1)
         assert all(packed.count(row[:35].decode()) == int(row[36:]) for row in whole)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b":0\r\n", b"x\n", b",\n", b"0" * 35 + b":0\n"])
+def test_what_is_as_large_as_can_be_is_looked_through_quickly(line: bytes) -> None:
+    """The deadline is over the request; reading the answer comes on top of it."""
+
+    def look() -> str:
+        with pytest.raises(SourceUnavailable) as caught:
+            parse(line * (MAX_BODY // len(line)))
+        return caught.value.reason
+
+    assert in_time(0.1, look) in {Reason.EMPTY, Reason.MALFORMED}
 
 
 class TestChecksum:
