@@ -88,10 +88,13 @@ def _decide(candidate: Candidate, sources: Sequence[SteppedSource]) -> Steps[Ver
             note = Reason.BELOW_MIN_COUNT if answer.found else answer.note
             clean = Verdict(Status.CLEAN, answer.count, source.name, note)
             settled = source.authoritative
-    lists_only = not any(source.authoritative for source in sources)
-    if clean is not None and (settled or (lists_only and not failure)):
+    if clean is not None and (settled or (not failure and _only_lists(sources))):
         return clean
     return Verdict(Status.UNKNOWN, reason=failure or Reason.NO_SOURCE)
+
+
+def _only_lists(sources: Sequence[SteppedSource]) -> bool:
+    return not any(source.authoritative for source in sources)
 
 
 def _ask(source: SteppedSource, candidate: Candidate) -> Steps[Answer | str]:

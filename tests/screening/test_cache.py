@@ -184,6 +184,15 @@ def test_a_corrupted_entry_is_a_miss(
     assert hibp.count == 1
 
 
+class Trap:
+    """Whoever unpickles it has run the code of whoever wrote it."""
+
+    sprung = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return setattr, (Trap, "sprung", True)
+
+
 class TestOnValkey:
     """Where nobody waits for what is written."""
 
@@ -205,9 +214,40 @@ class TestOnValkey:
     ) -> None:
         config["OPTIONS"]["SERIALIZER"] = f"django_redis.serializers.{serializer}"
         assert check("hunter2") == BREACHED
-        assert eventually(lambda: cache.get(key_of("hunter2", hibp)) is not None)
+        assert eventually(lambda: cache.has_key(key_of("hunter2", hibp)))
         assert check.each("hunter2", "hunter2") == [BREACHED] * 2
         assert hibp.count == 1
+
+    @pytest.mark.parametrize("client", ["default.DefaultClient", "herd.HerdClient"])
+    def test_any_client(
+        self, check: Check, hibp: RangeServer, config: dict[str, Any], client: str
+    ) -> None:
+        config["OPTIONS"] |= {
+            "CLIENT_CLASS": f"django_redis.client.{client}",
+            "SERIALIZER": "django_redis.serializers.pickle.PickleSerializer",
+        }
+        assert check("hunter2") == BREACHED
+        assert eventually(lambda: cache.has_key(key_of("hunter2", hibp)))
+        assert check.each("hunter2", "hunter2") == [BREACHED] * 2
+        assert hibp.count == 1
+
+    def test_what_lies_there_is_never_unpickled(
+        self, check: Check, hibp: RangeServer, config: dict[str, Any]
+    ) -> None:
+        config["OPTIONS"]["SERIALIZER"] = "django_redis.serializers.pickle.PickleSerializer"
+        cache.set(key_of("hunter2", hibp), Trap())
+        assert check("hunter2") == BREACHED
+        assert not Trap.sprung
+        assert hibp.count == 1
+
+    def test_an_entry_that_is_not_to_be_kept(
+        self, check: Check, hibp: RangeServer, config: dict[str, Any], settings: Settings
+    ) -> None:
+        settings.CREDFIREWALL |= {"CACHE_TTL": 0, "CACHE_STALE": 0}
+        assert check.each("hunter2", "hunter2") == [BREACHED] * 2
+        assert not cache.has_key(key_of("hunter2", hibp))
+        lock = key_for("lock", key_of("hunter2", hibp))
+        assert eventually(lambda: cache.get(lock) is None)
 
     def test_a_lock_goes_when_the_range_is_there(
         self, check: Check, hibp: RangeServer, config: dict[str, Any]
@@ -215,7 +255,7 @@ class TestOnValkey:
         assert check("hunter2") == BREACHED
         lock = key_for("lock", key_of("hunter2", hibp))
         assert eventually(lambda: cache.get(lock) is None)
-        assert cache.get(key_of("hunter2", hibp)) is not None
+        assert cache.has_key(key_of("hunter2", hibp))
 
     def test_a_lock_goes_when_there_is_no_answer(
         self, check: Check, hibp: RangeServer, config: dict[str, Any]
@@ -232,6 +272,6 @@ class TestOnValkey:
         check("hunter2")
         client = Redis.from_url(config["LOCATION"])
         with client:
-            assert eventually(lambda: cache.get(key_of("hunter2", hibp)) is not None)
+            assert eventually(lambda: cache.has_key(key_of("hunter2", hibp)))
             times = [client.ttl(each) for each in client.keys("*")]
         assert max(times) == pytest.approx(DAY + WEEK, abs=5)
