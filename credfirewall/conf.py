@@ -162,7 +162,12 @@ DEFAULT_RATES = {"generate": "60/m", "check": "60/m", "redeem": "10/m", "hibp": 
 
 def configured() -> Mapping[str, Any]:
     """Return the host's dict, or an empty one when there is none or it is not a dict."""
-    value = getattr(settings, "CREDFIREWALL", None)
+    try:
+        # What lazy settings have looked up is an attribute of theirs, until it changes. To ask for
+        # it past their hook, which concerns methods only, halves the cost of every reading.
+        value = object.__getattribute__(settings, "CREDFIREWALL")
+    except AttributeError:
+        value = getattr(settings, "CREDFIREWALL", None)
     # The exact type first: an abstract isinstance is slow, and this runs at every reading.
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 

@@ -100,6 +100,18 @@ def test_values_are_read_each_time(settings: Settings) -> None:
     assert conf.HIBP_DEADLINE == 3.0
 
 
+def test_a_value_that_is_set_by_no_tool_of_django_is_read_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert conf.MIN_COUNT == 1
+    monkeypatch.setattr("django.conf.settings.CREDFIREWALL", {"MIN_COUNT": 2})
+    assert conf.MIN_COUNT == 2
+    monkeypatch.undo()
+    assert conf.MIN_COUNT == 1
+    monkeypatch.delattr("django.conf.settings.CREDFIREWALL")
+    assert conf.MIN_COUNT == 1
+
+
 def test_none_is_a_value_and_not_the_default(settings: Settings) -> None:
     settings.CREDFIREWALL = {"CACHE_TTL": None}
     assert conf.CACHE_TTL is None

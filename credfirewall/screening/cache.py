@@ -275,12 +275,18 @@ class CachePut:
 
 def _redis(cache: BaseCache) -> "DefaultClient | None":
     """Return the client of a django-redis cache, unless it is one that spreads or guards keys."""
-    client = getattr(cache, "client", None)
-    if client is None:
-        return None
-    from django_redis.client import DefaultClient  # loaded already, if this is one
+    client: Any = getattr(cache, "client", None)
+    kind: type = type(client)
+    return client if _is_plain(kind) else None
 
-    return client if type(client) is DefaultClient else None
+
+@lru_cache
+def _is_plain(kind: type) -> bool:
+    if kind.__module__ != "django_redis.client.default":
+        return False
+    from django_redis.client import DefaultClient  # which takes a while to load for nothing
+
+    return kind is DefaultClient
 
 
 def _read(cache: BaseCache, key: str) -> object:

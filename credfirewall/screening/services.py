@@ -32,7 +32,7 @@ def screen(password: str, *, user: Any = None) -> Verdict:
 @sensitive_variables()
 async def ascreen(password: str, *, user: Any = None) -> Verdict:
     """Say the same as ``screen`` without blocking the event loop."""
-    return await arun(_screening(_prepared(password), chain.active(), user))
+    return await arun(_screening(_prepared(password), await chain.aactive(), user))
 
 
 @sensitive_variables()

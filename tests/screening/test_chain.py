@@ -1,9 +1,13 @@
 """The chain of sources: which answers decide, and what an undecided verdict means."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -274,6 +278,37 @@ class TestSignals:
         assert heard == [("corpus", "degraded", "connect"), ("corpus", "recovered", "")]
 
 
+def Late() -> Told:  # noqa: N802
+    BOTH.wait(10)
+    return Told("late", True)
+
+
+BOTH = threading.Barrier(2)
+"""A source is made here only when two threads are making one."""
+REPOSITORY = Path(credfirewall.__file__).parent.parent
+FIRST_CHECK = """
+import asyncio, sys, threading
+import django
+from django.conf import settings
+
+settings.configure(
+    SECRET_KEY="first", CREDFIREWALL={"SOURCES": ["hibp"], "HIBP_URL": "http://127.0.0.1:1/"}
+)
+django.setup()
+from credfirewall.screening import ascreen
+
+def loads(event, arguments):
+    if event == "import" and arguments[0] in ("requests", "aiohttp"):
+        loaded_in.append(threading.current_thread())
+
+loaded_in = []
+sys.addaudithook(loads)
+asyncio.run(ascreen("hunter2"))
+assert len(loaded_in) == 2, loaded_in
+assert threading.main_thread() not in loaded_in, loaded_in
+"""
+
+
 class TestSources:
     def test_a_slow_one_of_the_host_does_not_block_the_loop(
         self, told: Callable[..., list[Told]]
@@ -314,6 +349,16 @@ class TestSources:
         assert [one is other for one, other in zip(first, chain.active(), strict=True)] == [
             True
         ] * 2
+
+    def test_two_threads_at_once_get_the_same_one(self, configure: Configure) -> None:
+        """What one learns of its service, the other has to know."""
+        configure(SOURCES=[f"{__name__}.Late"])
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(lambda _: chain.active()[0], range(2))
+        assert one is other is chain.active()[0]
+
+    def test_a_loop_does_not_wait_for_the_clients_to_load(self) -> None:
+        subprocess.run([sys.executable, "-c", FIRST_CHECK], check=True, cwd=REPOSITORY)
 
     def test_another_address_is_another_source(
         self, check: Check, hibp: RangeServer, configure: Configure

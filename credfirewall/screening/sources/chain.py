@@ -1,7 +1,9 @@
 """The chain of sources that ``SOURCES`` names, each in its stepped form."""
 
+import asyncio
 import logging
 import re
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -24,6 +26,7 @@ logger = logging.getLogger("credfirewall.screening")
 LOCAL = ("blocklist", "bundled")
 """Built-in sources that ask nobody."""
 NAMES = (*LOCAL, "hibp")
+_HIBP = "credfirewall.screening.sources.hibp"
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -81,14 +84,25 @@ class Custom:
         return found
 
 
+_made: dict[str, SteppedSource] = {}
+"""By name and, for a service, address: a process has one of each, with what it knows of it."""
+
+
 def active() -> Sequence[SteppedSource]:
     """Return the sources of the settings, in order. Raises ImproperlyConfigured."""
     return _chain(tuple(conf.SOURCES), conf.HIBP_URL)
 
 
+async def aactive() -> Sequence[SteppedSource]:
+    """Return the same; the event loop does not wait while the HTTP clients are loaded."""
+    if _HIBP not in sys.modules and "hibp" in conf.SOURCES:
+        await asyncio.to_thread(active)
+    return active()
+
+
 @lru_cache(maxsize=32)
 def _chain(names: tuple[str, ...], hibp_url: str) -> Sequence[SteppedSource]:
-    return [_hibp(hibp_url) if name == "hibp" else _by_name(name) for name in names]
+    return [_source(name, hibp_url) for name in names]
 
 
 def local() -> Sequence[SteppedSource]:
@@ -98,16 +112,23 @@ def local() -> Sequence[SteppedSource]:
 
 def source(name: str) -> SteppedSource:
     """Return the one instance behind a built-in name or a dotted path."""
-    return _hibp(conf.HIBP_URL) if name == "hibp" else _by_name(name)
+    return _source(name, conf.HIBP_URL)
 
 
 def forget() -> None:
     """Drop every source with what it knows of its service. Tests start from nothing with it."""
-    for known in (_chain, _hibp, _by_name):
-        known.cache_clear()
+    _chain.cache_clear()
+    _made.clear()
 
 
-@lru_cache(maxsize=8)
+def _source(name: str, hibp_url: str) -> SteppedSource:
+    key = f"hibp {hibp_url}" if name == "hibp" else name
+    if key not in _made:
+        # Two threads may come here at once: both go on with the one that is there first.
+        _made.setdefault(key, _hibp(hibp_url) if name == "hibp" else _by_name(name))
+    return _made[key]
+
+
 def _hibp(url: str) -> SteppedSource:
     # Imported at first use, because the HTTP clients take longer to load than the rest of Django,
     # and most commands of a project screen nothing; but here, before any deadline runs.
@@ -116,7 +137,6 @@ def _hibp(url: str) -> SteppedSource:
     return HibpSource(url)
 
 
-@lru_cache(maxsize=32)
 def _by_name(name: str) -> SteppedSource:
     if name == "blocklist":
         return Snapshot(BlocklistSource())
