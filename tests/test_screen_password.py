@@ -168,6 +168,7 @@ class TestInput:
             ("password".encode("utf-16"), "password_not_text", "not plain UTF-8"),
             ("password".encode("utf-16-le"), "password_not_text", "not plain UTF-8"),
             ("password".encode("utf-8-sig"), "password_not_text", "not plain UTF-8"),
+            (b"pass\0word", "password_not_text", "no NUL"),
             ("\ud800".encode(errors="surrogatepass"), "password_not_text", "not plain UTF-8"),
         ],
         ids=lambda value: f"{value[:12]!r}" if isinstance(value, bytes) else "",

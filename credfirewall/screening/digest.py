@@ -54,11 +54,13 @@ class Candidate(_Kept):
 
     @classmethod
     def of(cls, password: str) -> "Candidate":
-        """Prepare ``password``. Raises PasswordTooLong or PasswordNotText."""
+        """Prepare ``password``. Raises PasswordTooLong, PasswordNotText or TypeError."""
+        if not isinstance(password, str):
+            raise TypeError(f"a password must be a string, not {type(password).__name__}")
         if len(password) > MAX_CODE_POINTS:
             raise PasswordTooLong(f"longer than {MAX_CODE_POINTS} code points")
         if not is_text(password):
-            raise PasswordNotText("holds a lone surrogate")
+            raise PasswordNotText("holds a lone surrogate or a NUL")
         if password.isascii():  # most are, and then all forms are one
             return cls((Digest.of(password),), password.lower())
         normal = normalize(password)
@@ -67,8 +69,11 @@ class Candidate(_Kept):
 
 
 def is_text(value: str) -> bool:
-    """Whether ``value`` has a UTF-8 form: lone surrogates have none."""
-    return value.isascii() or not _SURROGATE.search(value)
+    """Whether ``value`` has a UTF-8 form, as lone surrogates have not, and holds no NUL.
+
+    Django's form fields refuse NUL, and PostgreSQL cannot store it.
+    """
+    return "\0" not in value and (value.isascii() or not _SURROGATE.search(value))
 
 
 def normalize(value: str) -> str:

@@ -89,7 +89,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             verdict = screen(self._password(options.get("stdin") or sys.stdin))
-            self._print(_as_json(verdict) if options["json"] else self._sentence(verdict))
+            self._print(_as_json(verdict) if options["json"] else self._coloured(verdict))
         except BaseException as error:  # noqa: BLE001 - Ctrl-C too: each has its sentence
             failure = _failure(error)
         else:
@@ -134,7 +134,7 @@ class Command(BaseCommand):
             return
         raise Failure("output", f"The result could not be written: {reason}.")
 
-    def _sentence(self, verdict: Verdict) -> str:
+    def _coloured(self, verdict: Verdict) -> str:
         text = _sentence(verdict)
         style = {
             Status.CLEAN: self.style.SUCCESS,
@@ -205,7 +205,7 @@ def _read(stdin: TextIO) -> str:
         raise Failure("input_empty")
     if "\n" in line or "\r" in line:
         raise Failure("input_many_lines")
-    if "\0" in line or line.startswith("\ufeff"):
+    if line.startswith("\ufeff"):
         raise Failure(PasswordNotText.code)
     return line
 
