@@ -1,7 +1,8 @@
 """Screening from memory: what is breached is what the test says."""
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.test.utils import TestContextDecorator, override_settings
 
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
 
 # credfirewall.screening is imported where it is used: a conftest.py may import this package before
 # Django has its settings.
+
+
+def _counts(passwords: Any, count: int = 1) -> dict[str, int]:
+    """Return passwords with their counts. Raises TypeError or ValueError as ``add`` does."""
+    if isinstance(passwords, Iterable) and not isinstance(passwords, bytes):
+        return counts_of(passwords, count)
+    _refuse_decorated("breached", passwords)
+    kind = type(passwords).__name__
+    raise TypeError(f"passwords are strings or a mapping with counts, not {kind}")
+
+
+def _refuse_decorated(name: str, argument: object) -> None:
+    """Raise TypeError for what ``@name`` without brackets is given."""
+    if callable(argument):
+        raise TypeError(f"{name} decorates as @{name}(...), in brackets")
 
 
 class BreachedPasswords:
@@ -37,7 +53,7 @@ class BreachedPasswords:
         """
         from credfirewall.screening.digest import Digest
 
-        counts = counts_of(passwords, count)
+        counts = _counts(passwords, count)
         with self._lock:
             for password, seen in counts.items():
                 self._counts[Digest.of(password)] = seen
@@ -100,7 +116,7 @@ class breached(TestContextDecorator):  # noqa: N801 - reads as the function that
 
     def __init__(self, passwords: Passwords = ()) -> None:
         super().__init__()
-        self._passwords = counts_of(passwords)
+        self._passwords = _counts(passwords)
         self._entered: list[tuple[BreachedPasswords, override_settings]] = []
 
     def enable(self) -> BreachedPasswords:
@@ -128,11 +144,15 @@ class breached(TestContextDecorator):  # noqa: N801 - reads as the function that
 class unknown(breached):  # noqa: N801 - reads as the function that it looks like
     """Within it, no source can answer, and every verdict is UNKNOWN for ``reason``.
 
-    What that means for a password is the project's ON_UNKNOWN. Used as ``breached`` is.
+    What that means for a password is the project's ON_UNKNOWN. Used as ``breached`` is. Raises
+    TypeError for a reason that is no string.
     """
 
     def __init__(self, reason: str = "connect") -> None:
         super().__init__()
+        _refuse_decorated("unknown", reason)
+        if not isinstance(reason, str):
+            raise TypeError(f"a reason must be a string, not {type(reason).__name__}")
         self._reason = reason
 
     def enable(self) -> BreachedPasswords:

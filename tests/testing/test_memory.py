@@ -3,8 +3,9 @@
 import asyncio
 import unicodedata
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -17,6 +18,7 @@ from credfirewall.screening.sources import Source
 from credfirewall.testing import MemorySource, breached, unknown
 from credfirewall.testing.memory import BreachedPasswords
 from credfirewall.testing.server import RangeServer
+from credfirewall.validators import BlocklistValidator
 
 CLEAN = Verdict(Status.CLEAN, 0, "memory")
 LONG = "correct horse battery staple"
@@ -70,11 +72,30 @@ class TestBreached:
         with pytest.raises(ValueError, match="at least once"):
             breached(passwords)
 
-    def test_without_its_brackets_it_is_a_mistake(self) -> None:
+    @pytest.mark.parametrize("mark", [breached, unknown])
+    def test_without_its_brackets_it_is_a_mistake(self, mark: Callable[[object], object]) -> None:
         def function() -> None: ...
 
-        with pytest.raises(TypeError):
-            breached(function)  # type: ignore[arg-type]  # that is the point
+        class Tests(unittest.TestCase): ...
+
+        for decorated in (function, Tests):
+            with pytest.raises(TypeError, match=rf"as @{mark.__name__}\(\.\.\.\), in brackets"):
+                mark(decorated)
+
+    @pytest.mark.parametrize("passwords", [5, None, b"hunter2"], ids=ascii)
+    def test_what_is_no_password_is_a_mistake(self, passwords: Any) -> None:
+        match = f"strings or a mapping with counts, not {type(passwords).__name__}$"
+        with pytest.raises(TypeError, match=match):
+            breached(passwords)
+        with breached() as marked, pytest.raises(TypeError, match=match):
+            marked.add(passwords)
+
+    def test_within_it_the_validator_that_asks_nobody_has_its_own_lists(self) -> None:
+        with breached("seven umbrellas never sing"):
+            BlocklistValidator().validate("seven umbrellas never sing")
+            assert screen("password") == CLEAN
+            with pytest.raises(ValidationError):
+                BlocklistValidator().validate("password")
 
     def test_a_validator_refuses(self) -> None:
         with breached(LONG), pytest.raises(ValidationError):
@@ -132,6 +153,10 @@ class TestUnknown:
         with unknown("timeout"):
             assert screen("hunter2") == Verdict(Status.UNKNOWN, reason="timeout")
         assert upstream.count == 0
+
+    def test_a_reason_is_a_word(self) -> None:
+        with pytest.raises(TypeError, match=r"a reason must be a string, not int$"):
+            unknown(5)  # type: ignore[arg-type]  # that is the point
 
     @pytest.mark.parametrize("policy", ["allow", "reject"])
     def test_the_policy_decides(self, policy: str) -> None:
