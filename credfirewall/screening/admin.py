@@ -1,5 +1,6 @@
 """Blocked words in the admin: one at a time, or many pasted at once."""
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -36,11 +37,13 @@ class AddBlockedWordsForm(ModelForm):
 
     def clean_more(self) -> list[BlockedWord]:
         """Return the words of the lines. Raises ValidationError that quotes each wrong line."""
-        lines = [line.strip() for line in self.cleaned_data["more"].splitlines()]
-        words = [BlockedWord(word=line) for line in lines if line]
-        if len(words) > MOST_AT_ONCE:
+        lines = filter(None, map(str.strip, self.cleaned_data["more"].splitlines()))
+        # Only as many as show that there are too many: a form can hold a million lines.
+        texts = list(islice(lines, MOST_AT_ONCE + 1))
+        if len(texts) > MOST_AT_ONCE:
             message = _("At most %(number)d words can be added at once.")
             raise ValidationError(message, params={"number": MOST_AT_ONCE})
+        words = [BlockedWord(word=text) for text in texts]
         errors = []
         for word in words:
             try:

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from credfirewall.screening import admin
 from credfirewall.screening.admin import MOST_AT_ONCE
 from credfirewall.screening.digest import Candidate
 from credfirewall.screening.models import BlockedWord
@@ -74,6 +75,19 @@ def test_wrong_lines_are_quoted_and_nothing_is_added(admin_client: Client) -> No
         ]
     }
     assert words() == []
+
+
+def test_too_many_are_counted_before_anything_is_made_of_them(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(word: str) -> None:
+        pytest.fail(f"made one of {word!r}")
+
+    monkeypatch.setattr(admin, "BlockedWord", make)
+    lines = "a\r\n \r\n" * (MOST_AT_ONCE + 1)
+    assert errors(admin_client, ADD, word="Excelsior", more=lines) == {
+        "more": ["At most 1000 words can be added at once."]
+    }
 
 
 def test_there_is_an_end_to_many(admin_client: Client) -> None:
