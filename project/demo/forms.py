@@ -1,6 +1,6 @@
 """Django's password forms, with a refusal beside the field in which it can be put right."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth import forms as auth_forms
@@ -53,3 +53,15 @@ class PasswordChangeForm(RefusalAtTheChoice, auth_forms.PasswordChangeForm):
 
 class SetPasswordForm(RefusalAtTheChoice, UserSetPasswordForm):
     """Django's new password after a reset."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].widget.attrs["autofocus"] = True
+
+
+class PasswordResetForm(auth_forms.PasswordResetForm):
+    """Django's question for the address of an account."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].widget.attrs["autofocus"] = True

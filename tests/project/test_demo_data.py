@@ -1,7 +1,12 @@
 """The command that makes the demo's accounts."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate
@@ -11,6 +16,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from credfirewall.testing import breached, unknown
+from dev import ROOT
+from project.demo.management.commands import demo_data
 from project.demo.management.commands.demo_data import Command
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("site")]
@@ -46,8 +53,49 @@ def test_second_run_keeps_them() -> None:
         printed = passwords(run())
         again = run()
     assert not passwords(again)
-    assert again.count("exists; `manage.py demo_data --reset` makes new passwords") == 2
+    assert again.count("its password stays") == 2
     assert authenticate(username="demo", password=printed["demo"])
+
+
+def test_second_run_prints_a_command_that_can_be_run() -> None:
+    with breached():
+        run()
+        (line,) = re.findall(r"^  New passwords: (.*)$", run(), re.MULTILINE)
+    environment = {"PATH": os.defpath, "SECRET_KEY": "x", "DATABASE_URL": "sqlite:///:memory:"}
+    done = subprocess.run(
+        [*shlex.split(line), "--help"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--reset" in done.stdout
+    assert line.endswith(" manage.py demo_data --reset")
+
+
+@pytest.mark.parametrize(
+    ("executable", "shown"),
+    [
+        (ROOT / ".venv" / "bin" / "python", ".venv/bin/python"),
+        (Path("/elsewhere/my env/bin/python"), "'/elsewhere/my env/bin/python'"),
+    ],
+)
+def test_the_command_has_the_interpreter_that_runs(
+    monkeypatch: pytest.MonkeyPatch, executable: Path, shown: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(executable))
+    assert demo_data.reset_command() == f"{shown} manage.py demo_data --reset"
+
+
+def test_every_run_prints_the_addresses() -> None:
+    with breached():
+        for output in (run(), run(), run(reset=True)):
+            assert re.findall(r"\w+@example\.com", output) == [
+                "demo@example.com",
+                "admin@example.com",
+            ]
 
 
 def test_reset_makes_new_passwords() -> None:

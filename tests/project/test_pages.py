@@ -139,6 +139,22 @@ def test_labels_and_autocomplete(client: Client, dana: User) -> None:
                 assert "maxlength" not in inputs[field]
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("signup", "username"),
+        ("login", "username"),
+        ("password_reset", "email"),
+        ("password_change", "old_password"),
+    ],
+)
+def test_the_first_field_has_the_focus(client: Client, dana: User, name: str, field: str) -> None:
+    if name == "password_change":
+        client.force_login(dana)
+    inputs = Page(client.get(reverse(name))).inputs()
+    assert [each for each, attributes in inputs.items() if "autofocus" in attributes] == [field]
+
+
 def test_home_says_how_it_screens(client: Client, settings: Settings) -> None:
     settings.CREDFIREWALL = {
         "SOURCES": ["bundled", "hibp", "example.Own"],
@@ -446,6 +462,7 @@ def test_reset(client: Client, dana: User) -> None:
     form = response.redirect_chain[-1][0]
     assert link() not in form
     assert Page(response).inputs()["new_password1"]["autocomplete"] == "new-password"
+    assert "autofocus" in Page(response).inputs()["new_password1"]
 
     with breached({BREACHED: 9}):
         page = Page(client.post(form, {"new_password1": BREACHED, "new_password2": BREACHED}))

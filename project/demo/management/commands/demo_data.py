@@ -1,7 +1,13 @@
 """Make the demo's accounts and print their passwords, once."""
 
 import argparse
+import contextlib
+import os
 import secrets
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +30,15 @@ examples:
   manage.py demo_data            make the accounts that are missing, print their passwords
   manage.py demo_data --reset    give every demo account a new password and print it
 """
+
+
+def reset_command() -> str:
+    """Return what gives new passwords when it is typed where this command runs."""
+    python = Path(sys.executable)
+    with contextlib.suppress(ValueError):
+        python = python.relative_to(Path.cwd())
+    words = [str(python), "manage.py", "demo_data", "--reset"]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 class Command(BaseCommand):
@@ -55,25 +70,30 @@ class Command(BaseCommand):
                 "here. Use createsuperuser."
             )
         self.stdout.write(self.style.MIGRATE_HEADING("Demo accounts"))
-        for username, fields in ACCOUNTS.items():
-            self.provide(username, fields, reset=options["reset"])
+        reset = options["reset"]
+        new = [self.provide(username, fields, reset=reset) for username, fields in ACCOUNTS.items()]
+        if not all(new):
+            self.stdout.write(f"  New passwords: {reset_command()}")
         self.stdout.write(self.style.MIGRATE_HEADING("Screening"))
         self.report_screening()
 
     @sensitive_variables("password")
-    def provide(self, username: str, fields: dict[str, Any], *, reset: bool) -> None:
-        """Make the account if there is none, and print the password if it is new."""
+    def provide(self, username: str, fields: dict[str, Any], *, reset: bool) -> bool:
+        """Make the account if there is none, and print its password if that is new.
+
+        Return whether it is.
+        """
         user, created = User.objects.get_or_create(username=username, defaults=fields)
         role = "administrator, signs in at /admin/ too" if user.is_staff else "ordinary account"
+        about = f"({user.email}, {role})"
         if not created and not reset:
-            self.stdout.write(
-                f"  {username:<8} exists; `manage.py demo_data --reset` makes new passwords"
-            )
-            return
+            self.stdout.write(f"  {username:<8} is there, and its password stays   {about}")
+            return False
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         user.set_password(password)
         user.save(update_fields=["password"])
-        self.stdout.write(f"  {username:<8} {self.style.SUCCESS(password)}   ({role})")
+        self.stdout.write(f"  {username:<8} {self.style.SUCCESS(password)}   {about}")
+        return True
 
     @sensitive_variables("password")
     def report_screening(self) -> None:
