@@ -78,7 +78,7 @@ def _cache(alias: str, location: str) -> Mapping[str, Any]:
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": location,
         "OPTIONS": {
-            "SERIALIZER": "django_redis.serializers.msgpack.MSGPackSerializer",
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.3,
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},

@@ -1,8 +1,9 @@
 """The demo's settings, hardened: ``manage.py check --deploy`` has nothing to say about them.
 
 Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL. Optional: EMAIL_HOST,
-EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, DEFAULT_FROM_EMAIL, STATIC_ROOT,
-BEHIND_PROXY (1 where a proxy ends TLS and always sets X-Forwarded-Proto itself).
+EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS (STARTTLS: 1 unless EMAIL_HOST is
+this machine), DEFAULT_FROM_EMAIL, STATIC_ROOT, BEHIND_PROXY (1 where a proxy ends TLS and always
+sets X-Forwarded-Proto itself).
 """
 
 import os
@@ -45,12 +46,15 @@ CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-session"
 CSRF_COOKIE_NAME = "__Host-csrf"
 
+mail_host = os.environ.get("EMAIL_HOST") or "localhost"
 mail: dict[str, Any] = {
-    "host": os.environ.get("EMAIL_HOST") or "localhost",
+    "host": mail_host,
     "port": environment.number("EMAIL_PORT", default=25),
     "username": os.environ.get("EMAIL_HOST_USER", ""),
     "password": os.environ.get("EMAIL_HOST_PASSWORD", ""),
-    "use_tls": environment.flag("EMAIL_USE_TLS", default=False),
+    "use_tls": environment.flag(
+        "EMAIL_USE_TLS", default=not environment.is_this_machine(mail_host)
+    ),
     "timeout": 10,
 }
 if django.VERSION >= (6, 1):  # where the older names are deprecated

@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import django
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -80,6 +81,33 @@ def test_production_is_hardened() -> None:
     assert behind.stdout.strip() == "('HTTP_X_FORWARDED_PROTO', 'https')"
 
 
+@pytest.mark.parametrize("module", ["project.wsgi", "project.asgi"])
+def test_a_server_that_names_no_settings_gets_those_of_production(module: str) -> None:
+    variables = {k: v for k, v in PRODUCTION.items() if k != "DJANGO_SETTINGS_MODULE"}
+    done = python(variables, "-c", f"import {module}; {show('DEBUG', 'SECURE_SSL_REDIRECT')}")
+    assert done.stdout.split() == ["False", "True"], done.stderr
+    done = python({}, "-c", f"import {module}")
+    assert "ImproperlyConfigured: Set SECRET_KEY" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "encrypted"),
+    [
+        ({}, False),
+        ({"EMAIL_HOST": "127.0.0.1"}, False),
+        ({"EMAIL_HOST": "smtp.example.com"}, True),
+        ({"EMAIL_HOST": "10.0.0.7", "EMAIL_HOST_PASSWORD": "x"}, True),
+        ({"EMAIL_HOST": "smtp.example.com", "EMAIL_USE_TLS": "0"}, False),
+        ({"EMAIL_USE_TLS": "1"}, True),
+    ],
+)
+def test_mail_to_another_host_is_encrypted(variables: dict[str, str], encrypted: bool) -> None:
+    newer = django.VERSION >= (6, 1)
+    name = "MAILERS['default']['OPTIONS']['use_tls']" if newer else "EMAIL_USE_TLS"
+    done = python({**PRODUCTION, **variables}, "-c", show(name))
+    assert done.stdout.strip() == str(encrypted), done.stderr
+
+
 # A fresh checkout
 
 
@@ -136,7 +164,7 @@ def test_the_environment_decides(checkout: Path) -> None:
     assert key == "given"
     assert "db.example.com" in database
     assert "redis://cache.example.com:6380/1" in cache
-    assert "MSGPackSerializer" in cache
+    assert "JSONSerializer" in cache
     assert "http://127.0.0.1:8999/range/" in firewall
     assert "'SINGLE_PROCESS': False" in firewall
     assert debug == "False"
@@ -170,6 +198,13 @@ def test_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCH", "maybe")
     with pytest.raises(ImproperlyConfigured, match="SWITCH must be 1 or 0"):
         environment.flag("SWITCH", default=False)
+
+
+def test_is_this_machine() -> None:
+    for host in ("localhost", "Mail.Localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"):
+        assert environment.is_this_machine(host), host
+    for host in ("", "mail", "10.0.0.1", "0.0.0.0", "::", "localhost.example.com", "127.0.0.1.nip"):
+        assert not environment.is_this_machine(host), host
 
 
 def test_number(monkeypatch: pytest.MonkeyPatch) -> None:
