@@ -7,6 +7,7 @@
     python3 dev.py bench [names]           the benchmarks, or those named
     python3 dev.py build [--outdir DIR]    the wheel and the source archive, into dist/
     python3 dev.py lock [--upgrade]        write requirements.txt anew from pyproject.toml
+    python3 dev.py messages                collect the messages to translate, compile the catalogues
 
 The first run makes .venv and installs the hashed lock, later runs find them there. `--venv DIR`
 ahead of the command, or CREDFIREWALL_VENV in the environment, chooses another place.
@@ -43,6 +44,9 @@ QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subpr
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # What bends Python, pip, pytest or Django; of pip's, what it needs to reach an index stays.
 TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJANGO_", "CONDA_")
+# What stays of a catalogue's header.
+HEADER = {"Project-Id-Version", "Language", "Plural-Forms", "MIME-Version", "Content-Type"}
+HEADER |= {"Content-Transfer-Encoding"}
 NETWORK = ("CERT", "CACHE", "CONFIG", "INDEX", "LINKS", "PROXY", "RETRIES", "TIMEOUT", "TRUSTED")
 
 
@@ -247,10 +251,12 @@ def demo(venv: Path, arguments: Sequence[str]) -> int:
     check_port(port)
     python = prepare(venv)
     say(f"Preparing the database, then serving http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    commands = ("migrate -v 0", "demo_data", f"runserver --noreload 127.0.0.1:{port}")
+    # --insecure serves the style sheet where DJANGO_DEBUG is off, too.
+    serve = f"runserver --noreload --insecure 127.0.0.1:{port}"
     # Loading Django is the most of it, so it is loaded once.
     in_turn = "import sys, manage; [manage.main(command.split()) for command in sys.argv[1:]]"
-    return run(python, "-c", in_turn, *commands)
+    ours = {name: value for name, value in os.environ.items() if name == "DJANGO_DEBUG"}
+    return run(python, "-c", in_turn, "migrate -v 0", "demo_data", serve, **ours)
 
 
 def test(venv: Path, arguments: Sequence[str]) -> int:
@@ -340,8 +346,57 @@ def lock(venv: Path, arguments: Sequence[str]) -> int:
     )
 
 
+def messages(venv: Path, arguments: Sequence[str]) -> int:
+    """Collect the app's messages into its catalogues, and compile these."""
+    argparse.ArgumentParser("dev.py messages").parse_args(arguments)
+    task = "import pathlib, sys, dev; sys.exit(dev.renew_catalogues(pathlib.Path('credfirewall')))"
+    return run(prepare(venv), "-c", task)
+
+
+def renew_catalogues(app: Path) -> int:
+    """Do that in the environment, which has Django and polib. 1 means that something is left."""
+    if shutil.which("xgettext") or apt_install("gettext"):
+        collect = ("-m", "django", "makemessages", "--all", "--no-location", "--no-obsolete")
+        command = (sys.executable, *collect)
+        status = subprocess.run(command, cwd=app, env=clean(os.environ), check=False).returncode
+    else:
+        say("GNU gettext is not installed: nothing is collected, what is there is compiled")
+        status = 1
+    return 1 if compile_catalogues(app) else status
+
+
+def compile_catalogues(app: Path) -> bool:
+    """Tidy each catalogue and compile it; say what is to be translated. True if anything is.
+
+    English is filled with the messages as they are. Dates and persons leave the header, so that
+    a file changes when a message does and not otherwise.
+    """
+    import polib
+
+    left = False
+    for path in sorted(app.glob("locale/*/LC_MESSAGES/django.po")):
+        language = path.parts[-3]
+        catalogue = polib.pofile(str(path))
+        for name in set(catalogue.metadata) - HEADER:
+            del catalogue.metadata[name]
+        if language == "en":
+            for entry in catalogue:
+                entry.flags = [flag for flag in entry.flags if flag != "fuzzy"]
+                entry.previous_msgid = entry.previous_msgid_plural = entry.previous_msgctxt = None
+                if entry.msgid_plural:
+                    entry.msgstr_plural = {0: entry.msgid, 1: entry.msgid_plural}
+                else:
+                    entry.msgstr = entry.msgid
+        catalogue.save(str(path))
+        catalogue.save_as_mofile(str(path.with_suffix(".mo")))
+        if missing := len(catalogue) - len(catalogue.translated_entries()):
+            say(f"{language}: {missing} of {len(catalogue)} messages to translate, in {path}")
+            left = True
+    return left
+
+
 TASKS: dict[str, Callable[[Path, Sequence[str]], int]] = {
-    task.__name__: task for task in (demo, test, lint, bench, build, lock)
+    task.__name__: task for task in (demo, test, lint, bench, build, lock, messages)
 }
 
 

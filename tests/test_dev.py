@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import polib
 import pytest
 import requests
 
@@ -164,6 +166,28 @@ def test_the_port_is_looked_at_before_anything_is_installed(tmp_path: Path) -> N
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "passed"), [({}, {}), ({"DJANGO_DEBUG": "0"}, {"DJANGO_DEBUG": "0"})]
+)
+def test_the_demo_can_be_had_without_debugging(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], passed: dict[str, str]
+) -> None:
+    ran: list[tuple[tuple[object, ...], dict[str, str]]] = []
+    monkeypatch.setattr(dev, "prepare", lambda venv: Path(sys.executable))
+    monkeypatch.setattr(dev, "check_port", lambda port: None)
+    monkeypatch.setattr(
+        dev, "run", lambda *command, **environment: ran.append((command, environment))
+    )
+    monkeypatch.delenv("DJANGO_DEBUG", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    dev.demo(Path("unused"), [])
+    ((command, environment),) = ran
+    assert environment == passed
+    # Without it a site that is not debugged has no style sheet.
+    assert "--insecure" in str(command[-1]).split()
+
+
 def test_a_benchmark_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = dev_py("bench", "no-such", CREDFIREWALL_VENV=str(tmp_path / "venv"))
     assert (done.returncode, done.stdout) == (1, "")
@@ -268,6 +292,98 @@ def test_lint_takes_every_step_and_names_what_failed(
     assert capsys.readouterr().out.splitlines()[-1] == "==> Lint: failed: ruff check, deployment"
     statuses[:] = [0] * 6
     assert dev.lint(Path("unused"), []) == 0
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """An app with one message, translated into German by another's hand."""
+    (tmp_path / "shop.py").write_text(MESSAGES)
+    for language in ("de", "en"):
+        folder = tmp_path / "locale" / language / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        catalogue = CATALOGUE.format(language=language)
+        (folder / "django.po").write_text(catalogue if language == "de" else HEADER)
+    return tmp_path
+
+
+MESSAGES = """\
+from django.utils.translation import gettext, ngettext
+
+gettext("Good morning")
+ngettext("%(n)d guest", "%(n)d guests", 2)
+"""
+HEADER = """\
+msgid ""
+msgstr ""
+"POT-Creation-Date: 2026-01-01 00:00+0000\\n"
+"Last-Translator: Ann <ann@example.com>\\n"
+"Language: en\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+"""
+CATALOGUE = (
+    HEADER.replace("Language: en", "Language: {language}")
+    + """
+msgid "Good morning"
+msgstr "Guten Morgen"
+
+msgid "No longer there"
+msgstr "Nicht mehr da"
+"""
+)
+
+
+def read(app: Path, language: str) -> polib.POFile:
+    return polib.pofile(str(app / "locale" / language / "LC_MESSAGES" / "django.po"))
+
+
+def test_messages_are_collected_and_compiled(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not shutil.which("xgettext"):
+        pytest.skip("GNU gettext is not installed")
+    assert dev.renew_catalogues(app) == 1
+    assert "de: 1 of 2 messages to translate" in capsys.readouterr().out
+    german, english = read(app, "de"), read(app, "en")
+    assert [entry.msgid for entry in german] == ["Good morning", "%(n)d guest"]
+    assert german[0].msgstr == "Guten Morgen"
+    assert english[0].msgstr == "Good morning"
+    assert english[1].msgstr_plural == {0: "%(n)d guest", 1: "%(n)d guests"}
+    assert not {"POT-Creation-Date", "Last-Translator"} & {*german.metadata, *english.metadata}
+
+    german[1].msgstr_plural = {0: "%(n)d Gast", 1: "%(n)d Gäste"}
+    german.save()
+    assert dev.renew_catalogues(app) == 0
+    assert "to translate" not in capsys.readouterr().out
+    compiled = polib.mofile(str(app / "locale" / "de" / "LC_MESSAGES" / "django.mo"))
+    assert {entry.msgid for entry in compiled} == {"Good morning", "%(n)d guest"}
+    before = {path: path.read_bytes() for path in app.rglob("django.[mp]o")}
+    assert dev.renew_catalogues(app) == 0
+    assert {path: path.read_bytes() for path in app.rglob("django.[mp]o")} == before
+
+
+def test_without_gettext_what_is_there_is_compiled(
+    app: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "apt_install", lambda *packages: False)
+    monkeypatch.setenv("PATH", str(app))
+    assert dev.renew_catalogues(app) == 1
+    assert "GNU gettext is not installed" in capsys.readouterr().out
+    assert [entry.msgid for entry in read(app, "de")] == ["Good morning", "No longer there"]
+    assert (app / "locale" / "de" / "LC_MESSAGES" / "django.mo").exists()
+
+
+@pytest.mark.slow
+def test_the_catalogues_hold_what_the_task_collects(tmp_path: Path) -> None:
+    if not shutil.which("xgettext"):
+        pytest.skip("GNU gettext is not installed")
+    ours = dev.ROOT / "credfirewall"
+    copy = tmp_path / "credfirewall"
+    shutil.copytree(ours, copy, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
+    assert dev.renew_catalogues(copy) == 0
+    for path in ours.rglob("django.[mp]o"):
+        again = copy / path.relative_to(ours)
+        assert again.read_bytes() == path.read_bytes(), path.relative_to(ours)
 
 
 @pytest.mark.slow
