@@ -1,13 +1,18 @@
 """What is shipped, and what must not be in any file of ours."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from contextlib import redirect_stdout
+from importlib.metadata import packages_distributions
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 import credfirewall
 from dev import ROOT
@@ -95,6 +100,33 @@ def test_the_lock_holds_every_dependency() -> None:
     locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     optional = [name for extra in PROJECT["optional-dependencies"].values() for name in extra]
     assert {normalised(name) for name in (*PROJECT["dependencies"], *optional)} <= locked
+
+
+def test_what_the_app_imports_is_declared() -> None:
+    declared = {normalised(name) for name in PROJECT["dependencies"]}
+    imported = set()
+    for path in (ROOT / "credfirewall").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "credfirewall", "pytest"}  # testing.pytest_plugin's own
+    packages = packages_distributions()
+    assert {packages[name][0].lower() for name in imported} - declared == set()
+
+
+def test_the_example_of_the_readme_prints_what_it_says(settings: Settings) -> None:
+    settings.CREDFIREWALL = {}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = (
+        each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "verdict" in each
+    )
+    said = StringIO()
+    with redirect_stdout(said):
+        exec(block, {})
+    (expected,) = re.findall(r"print\(.*?\)  # (.*?):", block)
+    assert said.getvalue() == f"{expected}\n"
 
 
 @pytest.fixture(scope="module")
