@@ -1,14 +1,13 @@
 """System checks: each message has an id of its own and says what to do. docs/checks.md lists them.
 
 Here: the dict ``CREDFIREWALL``. What the rest of a project's settings has to do with it is in
-``host_checks.py`` and ``hasher_checks.py``. Checks read settings and import what those name:
-nothing is asked of a network, a cache or a database. None of them raises, whatever the settings
-hold, and none shows a key or an address, which may hold a password.
+``host_checks.py``, ``cache_checks.py`` and ``hasher_checks.py``. Checks read settings and import
+what those name: nothing is asked of a network, a cache or a database. None of them raises,
+whatever the settings hold, and none shows a key or an address, which may hold a password.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,9 +16,9 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
-from credfirewall import hasher_checks, host_checks
+from credfirewall import cache_checks, hasher_checks, host_checks
+from credfirewall.checking import Messages, did_you_mean, load, shown
 from credfirewall.conf import SETTINGS, conf, configured
-from credfirewall.host_checks import Messages, load
 from credfirewall.screening.sources import Source, chain
 
 TAG = "credfirewall"
@@ -27,6 +26,9 @@ TAG = "credfirewall"
 
 CHECKED_ALONE = {"HIBP_DEADLINE"}
 """Keys whose values have a message of their own."""
+
+WITHOUT_EFFECT: tuple[str, ...] = ("CORPUS_PATH", "DELIVERY_", "LOGIN_MODE")
+"""Beginnings of keys that nothing reads yet. A feature removes its own as it lands."""
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
@@ -40,20 +42,23 @@ def register() -> None:
         check_dict,
         check_keys,
         check_values,
+        check_effect,
         check_hibp_url,
         check_hibp_deadline,
         check_sources,
         check_delivery_ttl,
         check_delivery_max_ttl,
+        host_checks.check_listed,
         host_checks.check_validator,
         host_checks.check_composition,
         host_checks.check_expiry,
         host_checks.check_minimum_length,
         host_checks.check_maximum_length,
-        host_checks.check_cache,
-        host_checks.check_shared_cache,
-        host_checks.check_pickle,
-        host_checks.check_cache_timeouts,
+        cache_checks.check_cache,
+        cache_checks.check_serializer,
+        cache_checks.check_shared_cache,
+        cache_checks.check_pickle,
+        cache_checks.check_cache_timeouts,
     ):
         checks.register(check, *tags)
     checks.register(hasher_checks.check_hashers, *tags, deploy=True)
@@ -76,8 +81,8 @@ def check_keys(**_: Any) -> Messages:
     for name in configured():
         if name not in SETTINGS:
             yield Error(
-                f"CREDFIREWALL has an unknown key {_shown(name)}.",
-                hint=_did_you_mean(name, SETTINGS) or "Remove it: no setting is named like this.",
+                f"CREDFIREWALL has an unknown key {shown(name)}.",
+                hint=did_you_mean(name, SETTINGS) or "Remove it: no setting is named like this.",
                 id="credfirewall.E002",
             )
 
@@ -86,11 +91,30 @@ def check_values(**_: Any) -> Messages:
     """Every value has the type and range of its key."""
     for name, setting in SETTINGS.items():
         if name not in CHECKED_ALONE and (problem := _problem(name)):
+            default = setting.default
+            default = [*default] if isinstance(default, tuple) else default  # as a host writes it
             yield Error(
                 f'CREDFIREWALL["{name}"] {problem}.',
-                hint=f"Correct it, or remove the key to have its default: {setting.default!r}.",
+                hint=f"Correct it, or remove the key to have its default: {default!r}.",
                 id="credfirewall.E003",
             )
+
+
+def check_effect(**_: Any) -> Messages:
+    """Nobody relies on a setting whose feature is yet to come."""
+    idle = [
+        f'"{name}"'
+        for name, setting in SETTINGS.items()
+        if name.startswith(WITHOUT_EFFECT)
+        and getattr(conf, name) != setting.default
+        and not _problem(name)
+    ]
+    if idle:
+        yield Warning(
+            f"CREDFIREWALL sets what has no effect in this version: {', '.join(idle)}.",
+            hint="Remove it, and do not count on it: what it is for comes with a later version.",
+            id="credfirewall.W015",
+        )
 
 
 def check_hibp_url(**_: Any) -> Messages:
@@ -105,7 +129,7 @@ def check_hibp_url(**_: Any) -> Messages:
             f'"{SETTINGS["HIBP_URL"].default}".',
             id="credfirewall.E004",
         )
-    elif not _is_private(conf.HIBP_URL):
+    elif not _is_protected(conf.HIBP_URL):
         yield Error(
             'CREDFIREWALL["HIBP_URL"] is not https, so anyone on the way can read what is asked '
             "and forge the answer.",
@@ -140,7 +164,7 @@ def check_sources(**_: Any) -> Messages:
     for name in conf.SOURCES:
         if name in seen:
             yield Warning(
-                f'CREDFIREWALL["SOURCES"] names {_shown(name)} more than once.',
+                f'CREDFIREWALL["SOURCES"] names {shown(name)} more than once.',
                 hint="Keep the first: a source is the same wherever it stands.",
                 id="credfirewall.W001",
             )
@@ -159,8 +183,8 @@ def _check_source(name: str) -> Messages:
         )
     elif "." not in name:
         yield Error(
-            f'CREDFIREWALL["SOURCES"] names an unknown source {_shown(name)}.',
-            hint=_did_you_mean(name, chain.NAMES)
+            f'CREDFIREWALL["SOURCES"] names an unknown source {shown(name)}.',
+            hint=did_you_mean(name, chain.NAMES)
             or f"Name one of {', '.join(chain.NAMES)}, or the dotted path of a class.",
             id="credfirewall.E009",
         )
@@ -173,7 +197,7 @@ def _check_dotted_source(path: str) -> Messages:
         made = load(path)
     except ImportError as error:
         yield Error(
-            f'CREDFIREWALL["SOURCES"] names {_shown(path)}, which cannot be imported ({error}).',
+            f'CREDFIREWALL["SOURCES"] names {shown(path)}, which cannot be imported ({error}).',
             hint="Give the path of a class, such as 'accounts.screening.OwnSource', and see that "
             "its module imports.",
             id="credfirewall.E010",
@@ -181,7 +205,7 @@ def _check_dotted_source(path: str) -> Messages:
         return
     if problem := _misshapen(made):
         yield Error(
-            f'CREDFIREWALL["SOURCES"] names {_shown(path)}, which is no source: it {problem}.',
+            f'CREDFIREWALL["SOURCES"] names {shown(path)}, which is no source: it {problem}.',
             hint="A source is a class that is called without arguments and has name, "
             "authoritative and lookup(candidate): see credfirewall.screening.sources.Source.",
             id="credfirewall.E011",
@@ -230,18 +254,6 @@ def _problem(name: str) -> str | None:
     return SETTINGS[name].problem(getattr(conf, name))
 
 
-def _shown(name: object) -> str:
-    """Return a name for a message, as Python would write it and not without end."""
-    text = repr(name)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _did_you_mean(name: object, existing: Iterable[str]) -> str:
-    by_folded = {each.casefold(): each for each in existing}
-    near = get_close_matches(str(name)[:80].casefold(), by_folded, n=1)
-    return f'Did you mean "{by_folded[near[0]]}"?' if near else ""
-
-
 def _malformed(url: str) -> str:
     """Say what keeps ``url`` from being a base address, if anything."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
@@ -263,7 +275,7 @@ def _malformed(url: str) -> str:
     return ""
 
 
-def _is_private(url: str) -> bool:
+def _is_protected(url: str) -> bool:
     """Whether what is said to a well-formed ``url`` stays between the two ends."""
     parts = urlsplit(url)
     address = _address(parts.hostname)

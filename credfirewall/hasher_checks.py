@@ -9,8 +9,8 @@ from django.conf import settings
 from django.contrib.auth import hashers as known
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
+from credfirewall.checking import Messages, load
 from credfirewall.conf import conf
-from credfirewall.host_checks import Messages, load
 
 FAST = re.compile(r"(?!.*pbkdf2).*(md5|sha_?1|unsalted|plain)", re.IGNORECASE)
 

@@ -1,33 +1,22 @@
-"""Checks of what the project around credfirewall owns: its validators and its cache.
+"""Checks of what the project around credfirewall asks of passwords: its validators, and expiry.
 
 What stops credfirewall from working is an error. What standards ask of the project is a warning.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.password_validation import MinimumLengthValidator
-from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.db import BaseDatabaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.filebased import FileBasedCache
-from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.memcached import BaseMemcachedCache
-from django.core.cache.backends.redis import RedisCache, RedisSerializer
-from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's names
-from django.utils.module_loading import import_string
-from django_redis.cache import RedisCache as DjangoRedisCache
-from django_redis.serializers.pickle import PickleSerializer
+from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
 from credfirewall import validators
-from credfirewall.conf import SETTINGS, conf
-from credfirewall.screening.cache import Reach
-
-Messages = Iterator[CheckMessage]
+from credfirewall.checking import Messages, did_you_mean, load, load_class, mapping, nearest, shown
+from credfirewall.conf import boolean, conf, integer, optional, texts
+from credfirewall.screening.digest import MAX_CODE_POINTS
 
 COMPOSITION = re.compile(
     r"upper_?case|lower_?case|digit|numeral|letter|symbol|special|punctuation|alpha_?num|complexity"
@@ -60,35 +49,21 @@ EXPIRY_APPS = {
     "password_policies",
     "password_rotate",
 }
-OURS = ("credfirewall.", "django.contrib.auth.")
+OURS_AND_DJANGOS = ("credfirewall.", "django.contrib.auth.")
+OURS = (
+    "BreachedPasswordValidator",
+    "LengthValidator",
+    "ContextWordsValidator",
+    "BlocklistValidator",
+)
+OPTIONS = {
+    "min_length": (optional(integer(1, MAX_CODE_POINTS)), '{"min_length": 15}'),
+    "mfa": (boolean, '{"mfa": True}'),
+    "words": (texts, '{"words": ["acme"]}'),
+}
+"""Of our validators: what makes a value wrong, and one that is right."""
 PCI_MINIMUM = 12
 LEAST_MAXIMUM = 64
-
-SAFE_SERIALIZER = "django_redis.serializers.json.JSONSerializer"
-SHORT_TIMEOUTS = (
-    '"OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.3, "SOCKET_TIMEOUT": 0.3, '
-    '"CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)}}'
-)
-
-
-def load(path: object) -> object:
-    """Import what a dotted path names. Raises ImportError whatever goes wrong."""
-    if not (isinstance(path, str) and all(part.isidentifier() for part in path.split("."))):
-        raise ImportError("not a dotted path")
-    try:
-        return import_string(path)
-    except ImportError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ImportError(f"importing it raises {type(error).__name__}") from error
-
-
-def _load_class(path: object) -> type | None:
-    try:
-        found = load(path)
-    except ImportError:
-        return None
-    return found if isinstance(found, type) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +71,7 @@ class Listed:
     """An entry of AUTH_PASSWORD_VALIDATORS. ``cls`` is None when it cannot be imported."""
 
     path: str
-    options: Mapping[str, Any]
+    given: object
     cls: type | None
 
     @classmethod
@@ -105,17 +80,70 @@ class Listed:
         for entry in entries if isinstance(entries, Sequence) else ():
             path = entry.get("NAME") if isinstance(entry, Mapping) else None
             if isinstance(path, str):
-                yield cls(path, _mapping(entry.get("OPTIONS")), _load_class(path))
+                yield cls(path, entry.get("OPTIONS", {}), load_class(path))
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return mapping(self.given)
 
     @property
     def names(self) -> str:
         """Its class name and those of the classes that it is made from, but for Django's."""
         bases = self.cls.__mro__[1:-1] if self.cls else ()
-        foreign = [base.__name__ for base in bases if not base.__module__.startswith(OURS)]
+        foreign = [
+            base.__name__ for base in bases if not base.__module__.startswith(OURS_AND_DJANGOS)
+        ]
         return " ".join([self.path.rpartition(".")[2], *foreign])
 
     def is_a(self, *classes: type) -> bool:
         return self.cls is not None and issubclass(self.cls, classes)
+
+    @property
+    def meant(self) -> str | None:
+        """The name of the validator of ours that it is, or is likely to stand for."""
+        return nearest(self.path.rpartition(".")[2], OURS)
+
+    def mistake(self) -> tuple[str, str] | None:
+        """Return what keeps one of ours from being made, and what to do about it."""
+        if nearest(self.path.partition(".")[0], ["credfirewall"], cutoff=0.8) is None:
+            return None
+        listed = [f"{validators.__name__}.{name}" for name in OURS]
+        instead = f"Name one of {', '.join(listed)}."
+        if self.meant:
+            instead = f'Did you mean "{validators.__name__}.{self.meant}"?'
+        try:
+            found = load(self.path)
+        except ImportError as error:
+            return f"which cannot be imported ({error})", instead
+        if not isinstance(found, type):
+            return "which is not a class", instead
+        if not isinstance(self.given, Mapping):
+            return "whose OPTIONS must be a dict", 'Write "OPTIONS": {}, or remove it.'
+        return self._mistaken_option(found) or self._failure(found)
+
+    def _mistaken_option(self, found: type) -> tuple[str, str] | None:
+        try:
+            accepted = [*signature(found).parameters]
+        except (TypeError, ValueError):  # it is made of C, and so none of ours
+            accepted = [*self.options]
+        for name, value in self.options.items():
+            if name not in accepted:
+                rest = f"It has {', '.join(accepted)}." if accepted else "It takes no options."
+                remedy = did_you_mean(name, accepted) or f"Remove it. {rest}"
+                return f"which has no option {shown(name)}", remedy
+            right, example = OPTIONS.get(name, (lambda _: None, ""))
+            if problem := right(value):
+                remedy = f'Write "OPTIONS": {example}, or remove it to have the default.'
+                return f"whose option {name!r} {problem}", remedy
+        return None
+
+    def _failure(self, found: type) -> tuple[str, str] | None:
+        try:
+            found(**self.options)
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being made
+            reason = f"{type(error).__name__}: {error}"
+            return f"which cannot be made ({reason})", "Correct its OPTIONS."
+        return None
 
     def is_about_length(self) -> bool:
         return self.is_a(MinimumLengthValidator, validators.LengthValidator) or bool(
@@ -138,8 +166,21 @@ def _whole(made: object, *names: str) -> int | None:
     return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def check_listed(**_: Any) -> Messages:
+    """Each of our validators can be made as it is listed: Django tries at the first sign-up."""
+    for listed in Listed.all():
+        if mistake := listed.mistake():
+            problem, remedy = mistake
+            yield Error(
+                f"AUTH_PASSWORD_VALIDATORS has {shown(listed.path)}, {problem}.",
+                hint=remedy,
+                id="credfirewall.E017",
+            )
+
+
+def _mistaken(name: str) -> bool:
+    """Whether a wrong entry, which check_listed speaks of, may be meant to be that of ours."""
+    return any(each.mistake() and each.meant in {name, None} for each in Listed.all())
 
 
 def check_validator(**_: Any) -> Messages:
@@ -148,7 +189,7 @@ def check_validator(**_: Any) -> Messages:
         listed.is_a(validators.BreachedPasswordValidator)
         and not listed.is_a(validators.BlocklistValidator)  # it asks no breach corpus
         for listed in Listed.all()
-    ):
+    ) and not _mistaken("BreachedPasswordValidator"):
         yield Warning(
             "AUTH_PASSWORD_VALIDATORS does not screen passwords for breaches.",
             hint='Add {"NAME": "credfirewall.validators.BreachedPasswordValidator"} to it '
@@ -162,7 +203,7 @@ def check_composition(**_: Any) -> Messages:
     if conf.PROFILE == "pci":
         return
     for listed in Listed.all():
-        if not listed.path.startswith(OURS) and (
+        if not listed.path.startswith(OURS_AND_DJANGOS) and (
             COMPOSITION.search(listed.names)
             or listed.path.startswith(COMPOSITION_MODULES)
             or any(COMPOSITION_OPTION.search(str(key)) and on for key, on in listed.options.items())
@@ -198,7 +239,7 @@ def check_minimum_length(**_: Any) -> Messages:
     """Passwords have 15 characters; 8 beside a second factor; 12 by PCI DSS 8.3.6."""
     about_length = [each for each in Listed.all() if each.is_about_length()]
     limits = [each.limits() for each in about_length]
-    if (None, None) in limits:
+    if (None, None) in limits or _mistaken("LengthValidator"):
         return  # It keeps its limit to itself, and may ask for enough.
     mfa = bool(conf.MFA_ASSERTED) or any(
         each.is_a(validators.LengthValidator) and each.options.get("mfa") is True
@@ -231,131 +272,3 @@ def check_maximum_length(**_: Any) -> Messages:
                 "remove it: credfirewall.validators.LengthValidator refuses only over 4096.",
                 id="credfirewall.W007",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """The entry of CACHES that CREDFIREWALL["CACHE"] names."""
-
-    config: Mapping[str, Any]
-    backend: type
-
-    @classmethod
-    def configured(cls) -> "Cache | None":
-        config = _cache_config()
-        backend = _load_class(config.get("BACKEND")) if config is not None else None
-        if config is None or backend is None or not issubclass(backend, BaseCache):
-            return None  # check_cache says so
-        return cls(config, backend)
-
-    def is_a(self, *classes: type[BaseCache]) -> bool:
-        return issubclass(self.backend, classes)
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        return _mapping(self.config.get("OPTIONS"))
-
-    def pickles(self) -> bool:
-        """Whether reading an entry can run what somebody has put there."""
-        if self.is_a(DjangoRedisCache):
-            return _is_kind_of(self.options.get("SERIALIZER", PickleSerializer), PickleSerializer)
-        if self.is_a(RedisCache):
-            return _is_kind_of(self.options.get("serializer") or RedisSerializer, RedisSerializer)
-        if self.is_a(BaseMemcachedCache):
-            return "serde" not in self.options
-        return self.is_a(BaseDatabaseCache, FileBasedCache)
-
-    def may_hang(self) -> bool:
-        """Whether an operation on it may take longer than a request can wait."""
-        if not self.is_a(DjangoRedisCache, RedisCache, BaseMemcachedCache):
-            return False
-        try:
-            return Reach.of(self.config) is Reach.UNBOUNDED
-        except Exception:  # noqa: BLE001 - OPTIONS may hold anything
-            return True
-
-
-def _cache_config() -> Mapping[str, Any] | None:
-    alias: object = conf.CACHE
-    config = _mapping(settings.CACHES).get(alias) if isinstance(alias, str) else None
-    return config if isinstance(config, Mapping) else None
-
-
-def _is_kind_of(serializer: object, cls: type) -> bool:
-    """Whether a serializer, given as a path, a class or itself, is a ``cls``."""
-    found = _load_class(serializer) if isinstance(serializer, str) else serializer
-    return issubclass(found, cls) if isinstance(found, type) else isinstance(found, cls)
-
-
-def check_cache(**_: Any) -> Messages:
-    """The cache that CREDFIREWALL["CACHE"] names can be had."""
-    if SETTINGS["CACHE"].problem(conf.CACHE) or Cache.configured():
-        return
-    if _cache_config() is None:
-        aliases = ", ".join(map(repr, _mapping(settings.CACHES))) or "none"
-        yield Error(
-            f'CREDFIREWALL["CACHE"] names {conf.CACHE!r}, which is not in CACHES.',
-            hint=f"Name an alias of CACHES (there are: {aliases}), or add this one.",
-            id="credfirewall.E013",
-        )
-    else:
-        yield Error(
-            f"The BACKEND of the cache {conf.CACHE!r} is not a cache that can be imported.",
-            hint="Correct the path in CACHES, and install what it needs.",
-            id="credfirewall.E014",
-        )
-
-
-def check_shared_cache(**_: Any) -> Messages:
-    """Processes share the cache: what one has fetched, and that an upstream is down."""
-    cache = Cache.configured()
-    if cache is None or not cache.is_a(LocMemCache, DummyCache):
-        return
-    if conf.SINGLE_PROCESS is not True:
-        yield Warning(
-            f"The cache {conf.CACHE!r} is not shared between processes, so each worker asks for "
-            "ranges, counts its requests and waits for a dead upstream on its own.",
-            hint="Use django_redis.cache.RedisCache, or set "
-            'CREDFIREWALL["SINGLE_PROCESS"] if one process serves the whole site.',
-            id="credfirewall.W008",
-        )
-    elif _workers() > 1:
-        yield Warning(
-            f'CREDFIREWALL["SINGLE_PROCESS"] is set, and WEB_CONCURRENCY asks for {_workers()} '
-            f"processes, which do not share the cache {conf.CACHE!r}.",
-            hint="Use django_redis.cache.RedisCache and remove SINGLE_PROCESS, or run one worker.",
-            id="credfirewall.W009",
-        )
-
-
-def _workers() -> int:
-    """Return how many processes gunicorn or uvicorn is told to start, as far as that is known."""
-    value = os.environ.get("WEB_CONCURRENCY", "").strip()
-    return int(value) if re.fullmatch("[0-9]{1,9}", value) else 1
-
-
-def check_pickle(**_: Any) -> Messages:
-    """Who can write to the cache cannot run code in the process that reads it."""
-    cache = Cache.configured()
-    if cache and cache.pickles():
-        yield Warning(
-            f"The cache {conf.CACHE!r} serialises with pickle, so that who can write to it can run "
-            "code in every process that reads it.",
-            hint=f'Use django_redis.cache.RedisCache with OPTIONS {{"SERIALIZER": '
-            f'"{SAFE_SERIALIZER}"}} (ASVS 1.5.2). If others need pickle there, add an alias '
-            'without it to CACHES and name that in CREDFIREWALL["CACHE"].',
-            id="credfirewall.W010",
-        )
-
-
-def check_cache_timeouts(**_: Any) -> Messages:
-    """A cache that is down costs a request milliseconds (ASVS 13.1.3)."""
-    cache = Cache.configured()
-    if cache and cache.may_hang():
-        yield Warning(
-            f"The client of the cache {conf.CACHE!r} has long timeouts or retries, so that each "
-            "look-up needs a thread of its own, and a cache that is down holds it for seconds.",
-            hint=f"Use django_redis.cache.RedisCache with {SHORT_TIMEOUTS}, from redis.retry "
-            "import Retry and from redis.backoff import NoBackoff.",
-            id="credfirewall.W011",
-        )

@@ -52,3 +52,18 @@ def only(credfirewall: object = None, **changes: Any) -> CheckMessage:
     """The one message that there is."""
     (message,) = said(credfirewall, **changes)
     return message
+
+
+def entry(cls: type | str, **options: Any) -> dict[str, Any]:
+    path = cls if isinstance(cls, str) else f"{cls.__module__}.{cls.__qualname__}"
+    return {"NAME": path, "OPTIONS": options}
+
+
+def beside(*entries: dict[str, Any]) -> dict[str, Any]:
+    """The settings with ``entries`` beside our validators."""
+    return {"AUTH_PASSWORD_VALIDATORS": [*VALIDATORS, *entries]}
+
+
+def instead(*entries: dict[str, Any]) -> dict[str, Any]:
+    """The settings with ``entries`` in place of our length validator."""
+    return {"AUTH_PASSWORD_VALIDATORS": [VALIDATORS[1], *entries]}

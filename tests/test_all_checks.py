@@ -143,6 +143,27 @@ def test_no_settings_of_the_project_make_a_check_raise(name: str, value: Any) ->
     assert all(message.hint for message in said(**{name: value}))
 
 
+OPTION_NAMES = st.text(max_size=8) | st.sampled_from(
+    ["min_length", "mfa", "words", "SERIALIZER", "serializer", "CONNECTION_POOL_KWARGS", "retry"]
+)
+
+
+@hypothesis_settings(max_examples=200, deadline=None)
+@given(
+    options=st.dictionaries(OPTION_NAMES | st.integers(), JSON, max_size=3) | JSON,
+    location=JSON,
+    first=st.booleans(),
+)
+def test_no_options_make_a_check_raise(options: Any, location: Any, first: bool) -> None:
+    name = "LengthValidator" if first else "ContextWordsValidator"
+    listed = [{"NAME": f"credfirewall.validators.{name}", "OPTIONS": options}]
+    assert all(message.hint for message in said(AUTH_PASSWORD_VALIDATORS=listed))
+    path = "django_redis.cache" if first else "django.core.cache.backends.redis"
+    entry = {"BACKEND": f"{path}.RedisCache", "LOCATION": location, "OPTIONS": options}
+    caches = {"default": entry, "other": dict(entry)}
+    assert all(message.hint for message in said(CACHES=caches))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -1,6 +1,8 @@
 """The checks of the cache that a project gives to credfirewall."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from django_redis.serializers.pickle import PickleSerializer
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import credfirewall
 from tests.checked import CACHE, ids, only
 
 BACKENDS = "django.core.cache.backends"
@@ -33,8 +36,14 @@ FAST_CLIENT: dict[str, Any] = {
     "SOCKET_TIMEOUT": 0.3,
     "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
 }
+DJANGO_CLIENT: dict[str, Any] = {
+    "socket_connect_timeout": 0.3,
+    "socket_timeout": 0.3,
+    "retry": Retry(NoBackoff(), 0),
+}
 JSON = "django_redis.serializers.json.JSONSerializer"
 DJANGO_REDIS = "django_redis.cache.RedisCache"
+ROOT = Path(credfirewall.__file__).parents[1]
 
 
 @pytest.mark.parametrize("caches", [{}, {"default": CACHE}, {"shared": None}, None, "x"])
@@ -64,6 +73,7 @@ def test_cache_of_each_process(changes: dict[str, Any], monkeypatch: pytest.Monk
     message = only(**changes)
     assert (message.id, message.level) == ("credfirewall.W008", WARNING)
     assert ids({"SINGLE_PROCESS": True}, **changes) == []
+    assert ids(DEBUG=True, **changes) == []
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
     assert ids(**changes) == ["W008"]
 
@@ -101,12 +111,14 @@ def test_cache_that_pickles(changes: dict[str, Any]) -> None:
     message = only(**changes)
     assert (message.id, message.level) == ("credfirewall.W010", WARNING)
     assert JSON in str(message.hint)
+    assert ids(DEBUG=True, **changes) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "pickles"),
     [
         (cache(REDIS), True),
+        (cache(REDIS, serializer=None), True),
         (cache(REDIS, serializer=f"{BACKENDS}.redis.RedisSerializer"), True),
         (cache(REDIS, serializer=RedisSerializer), True),
         (cache(REDIS, serializer=RedisSerializer()), True),
@@ -123,26 +135,123 @@ def test_other_network_caches(changes: dict[str, Any], pickles: bool) -> None:
     assert ids(**changes) == (["W010", "W011"] if pickles else ["W011"])
 
 
+MSGPACK = "django_redis.serializers.msgpack.MSGPackSerializer"
+
+
 @pytest.mark.parametrize(
-    "slow",
+    ("backend", "option", "serializer", "reason"),
     [
-        {},
-        {"SOCKET_TIMEOUT": 0.3, "SOCKET_CONNECT_TIMEOUT": 0.3},
-        {**FAST_CLIENT, "SOCKET_TIMEOUT": 5},
-        {**FAST_CLIENT, "SOCKET_CONNECT_TIMEOUT": None},
-        {**FAST_CLIENT, "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 3)}},
-        {**FAST_CLIENT, "CONNECTION_POOL_KWARGS": None},
+        (DJANGO_REDIS, "SERIALIZER", MSGPACK, "import of msgpack halted"),
+        (DJANGO_REDIS, "SERIALIZER", f"{JSON}x", "does not define"),
+        (
+            DJANGO_REDIS,
+            "SERIALIZER",
+            "json.JSONDecoder.nowhere",
+            "No module named 'json.JSONDecoder'",
+        ),
+        (DJANGO_REDIS, "SERIALIZER", JSONSerializer, "not a dotted path"),
+        (DJANGO_REDIS, "SERIALIZER", None, "not a dotted path"),
+        (DJANGO_REDIS, "SERIALIZER", f"{__name__}.MSGPACK", "no class"),
+        (REDIS, "serializer", "gone.Serializer", "No module named 'gone'"),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_cache_whose_serializer_cannot_be_had(
+    backend: str,
+    option: str,
+    serializer: object,
+    reason: str,
+    debug: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "msgpack", None)
+    monkeypatch.delitem(sys.modules, "django_redis.serializers.msgpack", raising=False)
+    bounds = FAST_CLIENT if backend == DJANGO_REDIS else DJANGO_CLIENT
+    message = only(DEBUG=debug, **cache(backend, **bounds, **{option: serializer}))
+    assert (message.id, message.level) == ("credfirewall.E016", ERROR)
+    assert option in message.msg and reason in message.msg
+    assert JSON in str(message.hint)
+    assert "pip install msgpack" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("slow", "named"),
+    [
+        (
+            {},
+            (
+                "SOCKET_CONNECT_TIMEOUT is not set, SOCKET_TIMEOUT is not set, "
+                'CONNECTION_POOL_KWARGS["retry"] is not set.'
+            ),
+        ),
+        (
+            {"SOCKET_TIMEOUT": 0.3, "SOCKET_CONNECT_TIMEOUT": 0.3},
+            'CONNECTION_POOL_KWARGS["retry"] is not set.',
+        ),
+        ({**FAST_CLIENT, "SOCKET_TIMEOUT": 5}, "SOCKET_TIMEOUT is 5."),
+        ({**FAST_CLIENT, "SOCKET_CONNECT_TIMEOUT": None}, "SOCKET_CONNECT_TIMEOUT is not set."),
+        (
+            {**FAST_CLIENT, "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 3)}},
+            'CONNECTION_POOL_KWARGS["retry"] tries 3 times more.',
+        ),
+        (
+            {**FAST_CLIENT, "CONNECTION_POOL_KWARGS": None},
+            'CONNECTION_POOL_KWARGS["retry"] is not set.',
+        ),
     ],
     ids=repr,
 )
-def test_cache_that_may_hang(slow: dict[str, Any]) -> None:
-    message = only(**cache(DJANGO_REDIS, SERIALIZER=JSON, **slow))
+def test_cache_that_may_hang(slow: dict[str, Any], named: str) -> None:
+    changes = cache(DJANGO_REDIS, SERIALIZER=JSON, **slow)
+    message = only(**changes)
     assert (message.id, message.level) == ("credfirewall.W011", WARNING)
+    assert message.msg.endswith(f": {named}")
+    assert "0.5 s" in message.msg
+    assert ids(DEBUG=True, **changes) == []
+
+
+@pytest.mark.parametrize("memory", [f"{BACKENDS}.memcached.PyMemcacheCache"])
+def test_options_that_a_client_does_not_have_are_not_asked_of_it(memory: str) -> None:
+    message = only(**cache(memory, serde=object()))
+    assert message.id == "credfirewall.W011"
+    assert "0.5 s" in message.msg and "socket" not in message.msg.lower()
+
+
+SLOW_MATE = {**CACHE, "OPTIONS": {"SERIALIZER": JSON}}
+
+
+def test_a_cache_with_the_pool_of_one_that_may_hang() -> None:
+    """django-redis has one pool for each LOCATION: whoever connects first sets its timeouts."""
+    caches = {"default": SLOW_MATE, "screening": CACHE, "other": dict(CACHE)}
+    message = only({"CACHE": "screening"}, CACHES=caches)
+    assert (message.id, message.level) == ("credfirewall.W011", WARNING)
+    assert "LOCATION" in message.msg and "'default'" in message.msg
+    assert "'other'" not in message.msg
+    assert "LOCATION of its own" in str(message.hint) and "database number" in str(message.hint)
+    assert ids({"CACHE": "screening"}, CACHES=caches, DEBUG=True) == []
+
+
+def test_a_cache_with_a_location_of_its_own() -> None:
+    own = {**CACHE, "LOCATION": "redis://127.0.0.1:1/1"}
+    assert ids({"CACHE": "screening"}, CACHES={"default": SLOW_MATE, "screening": own}) == []
+
+
+def test_a_location_stays_secret() -> None:
+    at = {"LOCATION": "redis://:hush-hush@127.0.0.1:1/0"}
+    caches = {"default": {**SLOW_MATE, **at}, "screening": {**CACHE, **at}}
+    message = only({"CACHE": "screening"}, CACHES=caches)
+    assert "hush-hush" not in f"{message.msg} {message.hint} {message.obj}"
+
+
+@pytest.mark.parametrize("other", [None, 1, {}, {"BACKEND": 1}, {**CACHE, "OPTIONS": 1}], ids=repr)
+def test_broken_neighbours_are_borne(other: Any) -> None:
+    assert ids(CACHES={"default": CACHE, "other": other}) in ([], ["W011"])
 
 
 def test_django_own_client_with_the_same_options() -> None:
-    options = {"socket_connect_timeout": 0.3, "socket_timeout": 0.3, "retry": Retry(NoBackoff(), 0)}
-    assert ids(**cache(REDIS, serializer=JSONSerializer, **options)) == []
+    assert ids(**cache(REDIS, serializer=JSONSerializer, **DJANGO_CLIENT)) == []
+    message = only(**cache(REDIS, serializer=JSONSerializer, **DJANGO_CLIENT | {"retry": "no"}))
+    assert message.msg.endswith(": retry is 'no'.")
 
 
 def test_the_options_of_the_hint_end_the_warning() -> None:
@@ -154,3 +263,12 @@ def test_the_options_of_the_hint_end_the_warning() -> None:
 
 def test_only_the_cache_that_is_used_counts() -> None:
     assert ids({"CACHE": "own"}, CACHES={"own": CACHE, **PER_PROCESS[0]["CACHES"]}) == []
+
+
+def test_the_cache_of_the_documentation_is_right() -> None:
+    (block,) = re.findall(
+        r"```python\n(from redis.*?)```", (ROOT / "docs/checks.md").read_text(), re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert ids(CACHES=names["CACHES"]) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.checks import ERROR, WARNING
 
+from credfirewall import checks
 from credfirewall.conf import SETTINGS
 from credfirewall.screening.verdict import Answer
 from tests.checked import ids, only
@@ -116,7 +117,9 @@ def test_wrong_value(key: str, value: object) -> None:
     message = only({key: value})
     assert (message.id, message.level) == ("credfirewall.E003", ERROR)
     assert f'"{key}"' in message.msg
-    assert repr(SETTINGS[key].default) in str(message.hint)
+    default = SETTINGS[key].default
+    shown = [*default] if isinstance(default, tuple) else default
+    assert str(message.hint).endswith(f": {shown!r}.")
 
 
 def test_every_key_has_wrong_values_here() -> None:
@@ -136,9 +139,34 @@ FINE: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def _complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting has an effect."""
+    monkeypatch.setattr(checks, "WITHOUT_EFFECT", ())
+
+
+@pytest.mark.usefixtures("_complete")
 @pytest.mark.parametrize("key", FINE)
 def test_value_that_is_fine(key: str) -> None:
     assert ids({key: FINE[key]}) == []
+
+
+def test_settings_without_effect() -> None:
+    message = only({"LOGIN_MODE": "block", "CORPUS_PATH": "x", "DELIVERY_MAX_ATTEMPTS": 3})
+    assert (message.id, message.level) == ("credfirewall.W015", WARNING)
+    assert '"CORPUS_PATH", "LOGIN_MODE", "DELIVERY_MAX_ATTEMPTS"' in message.msg
+    assert "no effect in this version" in message.msg
+    assert ids({"LOGIN_MODE": "off", "CORPUS_PATH": None, "DELIVERY_MAX_ATTEMPTS": 5}) == []
+
+
+def test_every_setting_without_effect_exists() -> None:
+    assert all(any(key.startswith(each) for key in SETTINGS) for each in checks.WITHOUT_EFFECT)
+
+
+def test_keys_without_effect_stay_secret() -> None:
+    message = only({"DELIVERY_KEYS": [{"id": "a", "key": "hush-hush"}]})
+    assert message.id == "credfirewall.W015"
+    assert "hush-hush" not in f"{message.msg} {message.hint}"
 
 
 # HIBP_URL and HIBP_DEADLINE
@@ -308,6 +336,7 @@ def test_every_wrong_source_is_named() -> None:
 # Deliveries
 
 
+@pytest.mark.usefixtures("_complete")
 def test_usual_lifetime_above_the_longest() -> None:
     message = only({"DELIVERY_TTL": 3601})
     assert (message.id, message.level) == ("credfirewall.E012", ERROR)
@@ -315,6 +344,7 @@ def test_usual_lifetime_above_the_longest() -> None:
     assert ids({"DELIVERY_TTL": 7200, "DELIVERY_MAX_TTL": 7200}) == []
 
 
+@pytest.mark.usefixtures("_complete")
 def test_longest_lifetime_of_more_than_a_day() -> None:
     message = only({"DELIVERY_MAX_TTL": 86_401})
     assert (message.id, message.level) == ("credfirewall.W002", WARNING)
