@@ -2,22 +2,31 @@
 
 import asyncio
 import contextlib
+import ssl
 
 from credfirewall.testing.loopback import HOST, LoopbackServer
 
 
 class ConnectProxy(LoopbackServer):
-    """``targets`` lists each CONNECT's host and port. A ``status`` other than 200 refuses them."""
+    """``targets`` lists each CONNECT's host and port. A ``status`` other than 200 refuses them.
 
-    def __init__(self) -> None:
-        super().__init__()
+    With an ``ssl_context`` it is one that TLS is spoken to, and so TLS in TLS goes through it.
+    ``drip`` seconds pass before each byte of its own answer; ``leads_nowhere`` when nothing that
+    it is told gets any further.
+    """
+
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        super().__init__(ssl_context=ssl_context)
         self.targets: list[str] = []
         self.status = 200
+        self.drip = 0.0
+        self.leads_nowhere = False
 
     @property
     def url(self) -> str:
         """The value for HTTPS_PROXY."""
-        return f"http://{HOST}:{self.port}"
+        scheme = "http" if self.ssl_context is None else "https"
+        return f"{scheme}://{HOST}:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -27,10 +36,19 @@ class ConnectProxy(LoopbackServer):
             status = self.status if method == "CONNECT" else 405
             writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
             return
+        established = b"HTTP/1.1 200 Connection established\r\n\r\n"
+        for byte in established if self.drip else ():
+            await asyncio.sleep(self.drip)
+            writer.write(bytes([byte]))
+            await writer.drain()
+        if self.leads_nowhere:
+            writer.write(established)
+            await reader.read()
+            return
         host, _, port = target.rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
         try:
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            writer.write(b"" if self.drip else established)
             await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
         finally:
             far_writer.transport.abort()

@@ -113,6 +113,26 @@ class TestProxy:
             assert ask(proxy.port, b"GET http://a/ HTTP/1.1\r\n\r\n").status == 405
         assert proxy.targets == ["a:1", "http://a/"]
 
+    def test_it_can_speak_tls_and_take_its_time(
+        self, server: RangeServer, tls: TlsContexts, client: ssl.SSLContext
+    ) -> None:
+        server.ssl_context = None
+        with ConnectProxy(ssl_context=tls.trusted) as proxy:
+            assert proxy.url == f"https://127.0.0.1:{proxy.port}"
+            proxy.drip = 0.001
+            data = f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n\r\n".encode()
+            reply = ask(proxy.port, data + request(), tls=client)
+        assert reply.data.startswith(b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK")
+        assert server.count == 1
+
+    def test_it_can_lead_nowhere(self, server: RangeServer) -> None:
+        with ConnectProxy() as proxy:
+            proxy.leads_nowhere = True
+            data = f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n\r\n".encode()
+            reply = ask(proxy.port, data + request(), seconds=0.1)
+        assert (reply.status, reply.body, reply.end) == (200, b"", "TimeoutError")
+        assert server.count == 0
+
     def test_a_target_that_is_not_there(self) -> None:
         with ConnectProxy() as proxy, refusing_port() as port:
             reply = ask(proxy.port, f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
