@@ -67,7 +67,12 @@ class Response:
         if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise SourceUnavailable(Reason.MALFORMED)
         announced = self.headers.get("content-length")
-        if announced is not None and announced.strip() != str(len(self.body)):
+        if announced is None:
+            # With neither, the end of the connection is that of the body, as of one that was cut.
+            whole = self.headers.get("transfer-encoding", "").strip().lower() == "chunked"
+        else:
+            whole = announced.strip() == str(len(self.body))
+        if not whole:
             raise SourceUnavailable(Reason.TRUNCATED)
         return parse(self.body, self.headers.get("content-md5"))
 
@@ -114,11 +119,13 @@ def _proxy_for(url: str, environment: tuple[str | None, ...]) -> str | None:
 def tls_context(
     bundle: str | None, socket_class: type[ssl.SSLSocket] = ssl.SSLSocket
 ) -> ssl.SSLContext:
-    """Return a verifying context. Loading the certificates takes 20 ms, so it is kept."""
-    context = ssl.create_default_context(cafile=None if bundle else certifi.where())
-    if bundle is not None:
-        is_folder = Path(bundle).is_dir()
-        context.load_verify_locations(**{"capath" if is_folder else "cafile": bundle})
+    """Return a verifying context. Loading the certificates takes 20 ms, so it is kept.
+
+    Given neither file nor folder, ``ssl`` would trust whom the system trusts.
+    """
+    bundle = bundle or certifi.where()
+    file, folder = (None, bundle) if Path(bundle).is_dir() else (bundle, None)
+    context = ssl.create_default_context(cafile=file, capath=folder)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = socket_class
     return context

@@ -189,7 +189,7 @@ class Truncate(Fault):
 class TruncateQuietly(Fault):
     """No Content-Length and no checksum, and a body that ends within a suffix.
 
-    ``after`` bytes when given; a cut at the end of a row can be seen by nobody.
+    ``after`` bytes when given; a cut at the end of a row leaves only the lack of a length to see.
     """
 
     after: int | None = None

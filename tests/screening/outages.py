@@ -233,7 +233,7 @@ TABLE: list[tuple[str, Break, str | set[str]]] = [
     ("truncated 200", answering(faults.Truncate()), Reason.TRUNCATED),
     ("truncated to nothing", answering(faults.Truncate(0)), Reason.TRUNCATED),
     ("truncated chunks", answering(CutChunks()), Reason.TRUNCATED),
-    ("truncated 200, unannounced", answering(faults.TruncateQuietly()), Reason.MALFORMED),
+    ("truncated 200, unannounced", answering(faults.TruncateQuietly()), Reason.TRUNCATED),
     ("a web page", answering(faults.Html()), Reason.MALFORMED),
     ("gzip", answering(Squeezed()), Reason.MALFORMED),
     ("gzip that is none", answering(SaidToBeSqueezed()), Reason.MALFORMED),
