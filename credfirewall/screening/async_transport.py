@@ -59,17 +59,36 @@ class _Resolver(AbstractResolver):
         """There is nothing to close."""
 
 
+_kept: WeakSet[Any] = WeakSet()
+"""Connections that have answered before."""
+
+
 class _Answer(aiohttp.ClientResponse):
-    """Keeps a connection only after a 200: what may still come is not the next one's answer."""
+    """Keeps a connection only after a 200: what may still come is not the next one's answer.
+
+    When a connection ends in place of an answer, aiohttp asks once more by itself. Here it does so
+    only if the connection was kept, because the server may just have closed that one. A new one
+    that ends so was the request, and no budget knows of another.
+    """
 
     def __repr__(self) -> str:
         return f"<answer {self.status}>"  # aiohttp's shows the URL, which holds the prefix
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
-        await super().start(connection)
-        if self.status != 200 and protocol is not None:
-            protocol.close()
+        ended = False
+        try:
+            await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if protocol in _kept:
+                raise
+            ended = True
+        if ended:  # raised here and not in a handler, as below
+            raise SourceUnavailable(Reason.RESET)
+        if protocol is not None:
+            _kept.add(protocol)
+            if self.status != 200:
+                protocol.close()
         return self
 
 

@@ -2,7 +2,8 @@
 
 requests and urllib3 time each read on its own, so a server that drips one byte at a time holds a
 caller for as long as it likes. Here the sockets themselves know the deadline: name look-up, every
-address, the TLS handshake and each read of headers or body get what is left of it.
+address, the TLS handshake and each read of headers or body get what is left of it. They count
+what comes, too: http.client has its own idea of how much may be read for a chunk of "-1" bytes.
 """
 
 import logging
@@ -11,6 +12,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import TimeoutError as FutureTimeout
+from http.client import HTTPException
 from typing import Any
 
 import requests
@@ -28,7 +30,8 @@ from credfirewall.screening.verdict import Reason
 
 CONNECTIONS = 32
 """Idle connections kept for reuse."""
-
+MAX_RECEIVED = egress.MAX_BODY + (1 << 20)
+"""Bytes of one exchange: a body, headers and what frames chunks."""
 
 _HEADERS = {
     False: requests.structures.CaseInsensitiveDict(egress.HEADERS),
@@ -37,9 +40,12 @@ _HEADERS = {
 
 
 class _Current(threading.local):
-    """The deadline of the request that this thread is making."""
+    """The request that this thread is making: its deadline, and what became of it so far."""
 
     deadline: Deadline | None = None
+    received = 0
+    connected = False
+    """Whether it opened a connection of its own."""
 
 
 _current = _Current()
@@ -47,6 +53,12 @@ _current = _Current()
 
 def _remaining() -> float:
     return _current.deadline.remaining() if _current.deadline else 0.001
+
+
+def _count(size: int) -> None:
+    _current.received += size
+    if _current.received > MAX_RECEIVED:
+        raise SourceUnavailable(Reason.TOO_LARGE)
 
 
 class _Quiet(logging.Filter):
@@ -57,27 +69,31 @@ class _Quiet(logging.Filter):
 
 
 class DeadlineSocket(socket.socket):
-    """A socket that waits no longer than the current request may."""
+    """A socket that waits no longer, and takes no more, than the current request may."""
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(_remaining())
-        return super().recv_into(*args)
+        size = super().recv_into(*args)
+        _count(size)
+        return size
 
     def recv(self, *args: Any) -> bytes:
         self.settimeout(_remaining())
-        return super().recv(*args)
+        data = super().recv(*args)
+        _count(len(data))
+        return data
+
+    def sendall(self, *args: Any) -> None:  # whose timeout is a total one, as a TLS record's is
+        self.settimeout(_remaining())
+        super().sendall(*args)
 
 
-class DeadlineTLSSocket(ssl.SSLSocket):
-    """The same above TLS; a handshake's timeout is a total one already."""
+class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
+    """The same above TLS, and below it where urllib3 has TLS in TLS through a proxy."""
 
-    def do_handshake(self, block: bool = False) -> None:
+    def do_handshake(self, block: bool = False) -> None:  # whose timeout is a total one
         self.settimeout(_remaining())
         super().do_handshake(block)
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(_remaining())
-        return super().recv_into(*args)
 
 
 def _addresses(host: str, port: int) -> names.Addresses:
@@ -98,6 +114,7 @@ def _addresses(host: str, port: int) -> names.Addresses:
 
 def open_socket(host: str, port: int, options: Any) -> socket.socket:
     """Connect to the first address that answers, giving each an equal share of the time left."""
+    _current.connected = True
     addresses = _addresses(host, port)
     timed_out = False
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -212,10 +229,12 @@ class Client:
 
     def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
         """Return the whole answer to ``request``. Raises SourceUnavailable."""
-        _current.deadline = deadline
+        _current.deadline, _current.received, _current.connected = deadline, 0, False
         try:
             reason = self._try(request, deadline)
-            if reason == Reason.RESET:  # as a kept connection is that the server has just closed
+            # The server may just have closed a connection that was kept. A new one that ends so
+            # was the request, and no budget knows of another.
+            if reason == Reason.RESET and not _current.connected:
                 reason = self._try(request, deadline)
         finally:
             _current.deadline = None
@@ -277,7 +296,8 @@ class Client:
             return egress.Response(raw.status, headers, body)
         except SourceUnavailable as error:
             return error.reason
-        except (HTTPError, OSError):
+        except (HTTPError, HTTPException, OSError, ValueError, OverflowError):
+            # The last two out of http.client, which reads "-5" and less as the size of a chunk.
             return Reason.TRUNCATED
         finally:
             if complete:

@@ -5,15 +5,17 @@ import hashlib
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from credfirewall import __version__
 from credfirewall.screening import transport
 from credfirewall.screening.verdict import Reason
+from credfirewall.testing.faults import Drip
 from credfirewall.testing.loopback import LoopbackServer, refusing_port
 from credfirewall.testing.messages import Request
 from credfirewall.testing.server import RangeServer
@@ -174,6 +176,27 @@ class TestProxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.port}")
             assert in_time(DEADLINE, lambda: check("hunter2")) == unknown(Reason.TIMEOUT)
 
+    @pytest.mark.parametrize("part", ["headers", "body"])
+    def test_what_drips_through_tls_in_tls(
+        self, check: Check, hibp: RangeServer, tls: TlsContexts, configure: Configure, part: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        with ConnectProxy(ssl_context=tls.trusted) as secure:
+            monkeypatch.setenv("HTTPS_PROXY", secure.url)
+            assert check.each("hunter2", "hunter3") == [BREACHED, CLEAN]
+            assert secure.targets == [f"127.0.0.1:{hibp.port}"]
+            late(check, configure, lambda: setattr(hibp, "fault", Drip(0.01, part)))
+
+    @pytest.mark.parametrize("over_tls", [False, True], ids=["http", "https"])
+    @pytest.mark.parametrize("how", ["drip", "leads_nowhere"])
+    def test_the_tunnel_itself_takes_for_ever(
+        self, check: Check, tls: TlsContexts, configure: Configure, over_tls: bool, how: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        with ConnectProxy(ssl_context=tls.trusted if over_tls else None) as slow:
+            monkeypatch.setenv("HTTPS_PROXY", slow.url)
+            late(check, configure, lambda: setattr(slow, how, 0.05))
+
     def test_behind_it_certificates_count_as_ever(
         self, check: Check, hibp: RangeServer, proxy: ConnectProxy, tls: TlsContexts,
         monkeypatch: pytest.MonkeyPatch,
@@ -192,6 +215,13 @@ class TestProxy:
         monkeypatch.setenv("HTTPS_PROXY", value)
         verdict = check("hunter2")
         assert (verdict, hibp.count) == (unknown(verdict.reason), 0)
+
+
+def late(check: Check, configure: Configure, slow_down: Callable[[], None]) -> None:
+    slow_down()
+    configure(HIBP_DEADLINE=DEADLINE)
+    wanted = unknown(Reason.TIMEOUT)
+    assert in_time(DEADLINE, lambda: check("other"), wanted) == wanted
 
 
 class Silent(LoopbackServer):
@@ -215,6 +245,16 @@ class TestTrust:
         transport.client.close()
         monkeypatch.setenv(variable, str(tls.ca_file))
         assert check("hunter2") == BREACHED
+
+    @pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
+    def test_nobody_is_trusted_beside_those_that_were_named(
+        self, check: Check, tls: TlsContexts, tmp_path: Path, folder: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        """As OpenSSL reads it, SSL_CERT_FILE is the system's own store."""
+        monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_file))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path) if folder else certifi.where())
+        assert check("hunter2") == unknown(Reason.TLS)
 
     def test_an_empty_variable_is_none(
         self, check: Check, tls: TlsContexts, monkeypatch: pytest.MonkeyPatch
