@@ -63,3 +63,5 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     if writer.can_write_eof():
         with contextlib.suppress(OSError):
             writer.write_eof()
+    else:  # TLS ends both ways at once
+        writer.close()
