@@ -3,8 +3,10 @@
 Closed: requests pass. After ``FAILURES`` failures in a row, or a 429, it opens: requests are
 refused at once. When its time is up one request, across all processes, passes as a probe; its
 success closes the breaker, its failure opens it for longer. Each process counts for itself and
-tells the others through the cache, authenticated and for at most ``LONGEST`` seconds, so that
-nobody who can make requests fail, or can write to the cache, switches screening off for long.
+tells the others through the cache that it opened or closed, authenticated and for at most
+``LONGEST`` seconds. When nobody has said anything for that long, a breaker closes by itself, and
+the next failure opens it: so nobody who can make requests fail, or can write to the cache,
+switches screening off for long.
 
 The libraries for this (pybreaker, circuitbreaker) know no shared half-open state that many
 processes may probe only once, no authentication, and no flow that is both sync and async.
@@ -29,6 +31,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at what other processes say."""
 
 _STATE = struct.Struct(">dd")
+"""Open until (Unix time) and for how many seconds; closed at, and 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Breaker:
         now = self._clock()
         if now - self._looked_at >= LOOK_EVERY or now < self._looked_at:
             self._looked_at = now
-            self._adopt((yield from self._cache.get(self._key())))
+            yield from self._adopt((yield from self._cache.get(self._key())))
+            self._forget(now)
         if self._is_ahead(self._open_until, LONGEST):
             raise SourceUnavailable(Reason.BREAKER_OPEN)
 
@@ -90,10 +94,9 @@ class Breaker:
         """Record an answer: the service is there."""
         with self._lock:
             was_open = self.is_open
-            self._failures = 0
-            self._open_until = self._open_for = self._probing_until = 0.0
+            self._close(failures=0)
         if was_open:
-            self._cache.delete(self._key(), self._key("probe"))
+            self._tell(self._clock(), 0.0)
         yield from self._health.becomes(State.WORKING)
 
     def failed(self, permit: Permit, error: SourceUnavailable) -> Steps[None]:
@@ -109,8 +112,7 @@ class Breaker:
                 self._open_until = self._clock() + self._open_for
                 self._probing_until = 0.0
         if opens:
-            state = seal(self._key(), _STATE.pack(self._open_until, self._open_for))
-            yield self._cache.put(self._key(), state, int(LONGEST), release=self._key("probe"))
+            self._tell(self._open_until, self._open_for)
             yield from self._health.becomes(State.OPEN, error.reason)
         else:
             yield from self._health.becomes(State.DEGRADED, error.reason)
@@ -125,14 +127,37 @@ class Breaker:
     def _key(self, kind: str = "state") -> str:
         return key_for("breaker", self._scope, kind)
 
-    def _adopt(self, value: object) -> None:
+    def _tell(self, moment: float, seconds: float) -> None:
+        """Let the other processes know, without waiting for the cache."""
+        state = seal(self._key(), _STATE.pack(moment, seconds))
+        put = self._cache.put(
+            self._key(), state, int(LONGEST), release=self._key("probe"), deadline=None
+        )
+        put.run()
+
+    def _adopt(self, value: object) -> Steps[None]:
         payload = unseal(self._key(), value)
         if payload is None or len(payload) != _STATE.size:
             return
-        until, seconds = _STATE.unpack(payload)
-        if self._is_ahead(until, LONGEST) and 0 < seconds <= LONGEST:
+        moment, seconds = _STATE.unpack(payload)
+        if self._is_ahead(moment, LONGEST) and 0 < seconds <= LONGEST:
             with self._lock:
-                self._open_until, self._open_for = max(until, self._open_until), seconds
+                self._open_until, self._open_for = max(moment, self._open_until), seconds
+            yield from self._health.becomes(State.OPEN, Reason.BREAKER_OPEN)
+        elif seconds == 0 and self.is_open and moment > self._open_until - self._open_for:
+            with self._lock:
+                self._close(failures=0)
+            yield from self._health.becomes(State.WORKING)
+
+    def _forget(self, now: float) -> None:
+        """Close what was open long ago: nobody has come since, or the probes never got through."""
+        with self._lock:
+            if self.is_open and now - self._open_until > LONGEST:
+                self._close(failures=FAILURES - 1)
+
+    def _close(self, failures: int) -> None:
+        self._failures = failures
+        self._open_until = self._open_for = self._probing_until = 0.0
 
     def _is_ahead(self, moment: float, seconds: float) -> bool:
         """Whether ``moment`` is still to come, and as near as it can be: clocks are set back."""

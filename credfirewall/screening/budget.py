@@ -19,7 +19,8 @@ class Budget:
     """``RATES["hibp"]``, counted in the cache and leased in parts, so that few requests ask it.
 
     A process that stops with an unused lease leaves the site with less, never with more.
-    Without a working cache each process counts for itself.
+    Without a working cache each process counts for itself. The count is plain, so whoever can
+    write to the cache could use it up: a hundredth of it is every process's own in any case.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Budget:
         self._window = -1
         self._left = self._used = 0
         self._spent = False
+        self._granted = 0
 
     def take(self) -> Steps[None]:
         """Spend one request. Raises SourceUnavailable("budget")."""
@@ -41,7 +43,7 @@ class Budget:
         with self._lock:
             if window != self._window:
                 self._window, self._spent = window, False
-                self._left = self._used = 0
+                self._left = self._used = self._granted = 0
             if self._left:
                 self._left -= 1
                 self._used += 1
@@ -66,8 +68,11 @@ class Budget:
             if window != self._window:
                 return
             if claimed is not None:
-                granted = rate.limit - (claimed - size)
-                self._left += max(0, min(granted, size))
-                self._spent = self._spent or granted <= size
+                granted = max(0, min(rate.limit - (claimed - size), size))
+                self._spent = self._spent or claimed >= rate.limit
+                if self._spent:
+                    granted = max(granted, rate.limit // 100 - self._granted)
+                self._granted += granted
+                self._left += granted
             else:
                 self._left, self._spent = max(0, rate.limit - self._used), True

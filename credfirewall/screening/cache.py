@@ -26,12 +26,15 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from credfirewall.conf import conf
 from credfirewall.corpus.layout import LayoutError, PackedRange
 from credfirewall.keys import derive
 from credfirewall.screening.bounded import BoundedPool, Saturated
+from credfirewall.screening.clients import has_to_look_up, loose_options, pool_mates
+from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.steps import Steps, Turn
 
 if TYPE_CHECKING:
@@ -57,27 +60,22 @@ class Reach(Enum):
     IN_PROCESS = "in process"
     """It answers from memory."""
     BOUNDED = "bounded"
-    """Its client has short timeouts and no retries, so that a blocking caller may call it."""
+    """Its client has short timeouts, no retries and no name to look up: callers may block on it."""
     UNBOUNDED = "unbounded"
     """Only a thread of the pool may wait for it."""
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Reach":
-        """Read an entry of CACHES, of django-redis or of Django's own Redis backend."""
+    def of(cls, config: Mapping[str, Any], caches: Mapping[str, Mapping[str, Any]]) -> "Reach":
+        """Read an entry of ``caches``, of django-redis or of Django's own Redis backend."""
         try:
             backend = import_string(config.get("BACKEND", ""))
         except ImportError:
             return cls.UNBOUNDED
         if isinstance(backend, type) and issubclass(backend, LocMemCache | DummyCache):
             return cls.IN_PROCESS
-        given = config.get("OPTIONS") or {}
-        options = {name.lower(): value for name, value in given.items()}
-        options |= given.get("CONNECTION_POOL_KWARGS") or {}
-        timeouts = [options.get("socket_connect_timeout"), options.get("socket_timeout")]
-        # Clients take 0 for no timeout at all.
-        short = all(isinstance(each, int | float) and 0 < each <= 2 * PATIENCE for each in timeouts)
-        retries = getattr(options.get("retry"), "get_retries", lambda: None)()
-        return cls.BOUNDED if short and retries == 0 else cls.UNBOUNDED
+        clients = [config, *pool_mates(config, caches).values()]
+        unbounded = has_to_look_up(config) or any(map(loose_options, clients))
+        return cls.UNBOUNDED if unbounded else cls.BOUNDED
 
 
 class SharedCache:
@@ -85,6 +83,10 @@ class SharedCache:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget how the cache has behaved so far."""
         self._avoid_until = 0.0
         self._failing = self._used = False
         self._failed_at = 0.0
@@ -107,12 +109,20 @@ class SharedCache:
         return (yield self.call(lambda cache: _read(cache, key), None))
 
     def add(self, key: str, seconds: int) -> "CacheCall[bool]":
-        """Claim ``key``. Without a working cache everybody wins: a lock only saves work."""
-        return self.call(lambda cache: cache.add(key, 1, seconds), True)
+        """Claim ``key``. Without a working cache everybody wins: a lock only saves work.
 
-    def put(self, key: str, value: bytes, seconds: int, *, release: str) -> "CachePut":
-        """Store ``value``, then give up the lock ``release``."""
-        return CachePut(self, lambda cache: _write(cache, key, value, seconds, release))
+        Some caches say "not added" when they are broken, so only a lock that is there counts.
+        """
+        return self.call(lambda cache: cache.add(key, 1, seconds) or not cache.has_key(key), True)
+
+    def put(
+        self, key: str, value: bytes, seconds: int, *, release: str, deadline: Deadline | None
+    ) -> "CachePut":
+        """Store ``value``, then give up the lock ``release``.
+
+        Nobody waits for it without a ``deadline``, or when that is near.
+        """
+        return CachePut(self, lambda cache: _write(cache, key, value, seconds, release), deadline)
 
     def delete(self, *keys: str) -> None:
         """Remove ``keys``."""
@@ -137,7 +147,7 @@ class SharedCache:
     def reach(self) -> Reach:
         config = settings.CACHES.get(conf.CACHE, {})
         if config is not self._config:
-            self._reach, self._config = Reach.of(config), config
+            self._reach, self._config = Reach.of(config, settings.CACHES), config
             # Memory is shared by all threads; other clients are kept per thread by Django.
             in_process = self._reach is Reach.IN_PROCESS
             self._backend = caches[conf.CACHE] if in_process else None
@@ -196,7 +206,15 @@ class SharedCache:
     def submit(self, operation: Callable[[BaseCache], T]) -> Future[T]:
         """Start ``operation`` in the pool. Raises Saturated."""
         alias = conf.CACHE  # resolved in the pool's thread: clients are kept per thread
-        return _pool.submit(lambda: operation(caches[alias]))
+
+        def call() -> T:
+            close_old_connections()  # of the pool's thread, where the cache is a database's
+            try:
+                return operation(caches[alias])
+            finally:
+                close_old_connections()
+
+        return _pool.submit(call)
 
 
 @dataclass(slots=True)
@@ -257,14 +275,17 @@ class CacheCall(Generic[T]):
 class CachePut:
     """A write that an event loop does not wait for.
 
-    A blocking caller does, if the client bounds itself: to hand it to a thread costs more.
+    A blocking caller does, if the client bounds itself and there is time: to hand it to a thread
+    costs more.
     """
 
     cache: SharedCache
     operation: Callable[[BaseCache], None]
+    deadline: Deadline | None
 
     def run(self) -> None:
-        if self.cache.reach is Reach.BOUNDED and not self.cache.avoided:
+        has_time = self.deadline is not None and self.deadline.left > 2 * PATIENCE
+        if has_time and self.cache.reach is Reach.BOUNDED and not self.cache.avoided:
             self.cache.directly(self.operation, None)
         else:
             self.cache.soon(self.operation)
@@ -344,8 +365,14 @@ def _cipher(secret: str) -> AESGCM:
     return AESGCM(derive(secret, "screening/cache-value/v1"))
 
 
-_HEADER = struct.Struct(">BQH")
-_VERSION = 1
+shared = SharedCache()
+"""The one of this process: what one source learns of the cache's health, the others need not."""
+
+
+_HEADER = struct.Struct(">BQHI")
+_VERSION = 2
+_STEP = 1024
+"""Bytes. The exact length of a range tells of nearly every one which it is."""
 
 
 @dataclass(slots=True)
@@ -357,8 +384,10 @@ class Entry:
 
     def sealed(self, key: str) -> bytes:
         microseconds = int(self.fetched_at * 1_000_000)
-        header = _HEADER.pack(_VERSION, microseconds, self.packed.n)
-        return seal(key, header + self.packed.block)
+        block = self.packed.block
+        header = _HEADER.pack(_VERSION, microseconds, self.packed.n, len(block))
+        padding = bytes(-(len(header) + len(block)) % _STEP)
+        return seal(key, b"".join((header, block, padding)))
 
     @classmethod
     def opened(cls, key: str, value: object) -> "Entry | None":
@@ -366,11 +395,11 @@ class Entry:
         payload = unseal(key, value)
         if payload is None or len(payload) < _HEADER.size:
             return None
-        version, microseconds, n = _HEADER.unpack_from(payload)
+        version, microseconds, n, size = _HEADER.unpack_from(payload)
         if version != _VERSION:
             return None
         try:
-            packed = PackedRange(n, payload[_HEADER.size :])
+            packed = PackedRange(n, payload[_HEADER.size : _HEADER.size + size])
         except LayoutError:
             return None
         return cls(microseconds / 1_000_000, packed)

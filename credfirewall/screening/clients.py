@@ -1,7 +1,9 @@
 """What the entries of CACHES say about their Redis clients: how long one may keep its caller."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils.module_loading import import_string
 
@@ -51,6 +53,19 @@ def pool_mates(
         for alias, other in caches.items()
         if other is not config and addresses & _addresses(other) and uses_django_redis(other)
     }
+
+
+def has_to_look_up(config: Mapping[str, Any]) -> bool:
+    """Whether connecting asks for the address of a name, for which no client has a timeout."""
+    return not all(map(_is_literal, _addresses(config)))
+
+
+def _is_literal(address: str) -> bool:
+    try:
+        host = urlsplit(address).hostname or ""
+        return host in ("", "localhost") or bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def uses_django_redis(config: Mapping[str, Any]) -> bool:

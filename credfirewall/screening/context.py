@@ -57,10 +57,13 @@ def user_words(user: object) -> list[str]:
 
 
 def _text(user: object, name: str) -> str:
-    value = getattr(user, name, None)
-    if callable(value):
-        value = value()
-    return "" if value is None else str(value)
+    try:
+        value = getattr(user, name, None)
+        if callable(value):
+            value = value()
+        return "" if value is None else str(value)
+    except Exception:  # noqa: BLE001 - a method of the host's, of a user who is not saved yet
+        return ""
 
 
 def _pieces(text: str) -> list[str]:

@@ -23,11 +23,15 @@ class Deadline:
 
     def remaining(self) -> float:
         """Return the seconds left. Raises SourceUnavailable("timeout") when there are none."""
-        left = self.at - self.clock()
-        if left <= 0:
+        if (left := self.left) <= 0:
             raise SourceUnavailable(Reason.TIMEOUT)
         return left
 
     @property
+    def left(self) -> float:
+        """Seconds left, less than none once it is over."""
+        return self.at - self.clock()
+
+    @property
     def expired(self) -> bool:
-        return self.clock() >= self.at
+        return self.left <= 0

@@ -2,8 +2,10 @@
 
 import os
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -79,9 +81,7 @@ class Response:
 
 def _refusal(status: int, headers: Mapping[str, str]) -> SourceUnavailable:
     if status == 429:
-        seconds = headers.get("retry-after", "").strip()
-        known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
-        return SourceUnavailable(Reason.RATE_LIMITED, retry_after=float(seconds) if known else None)
+        return SourceUnavailable(Reason.RATE_LIMITED, retry_after=_seconds(headers))
     if 300 <= status < 400:
         return SourceUnavailable(Reason.REDIRECT)
     if 400 <= status < 500:
@@ -89,6 +89,17 @@ def _refusal(status: int, headers: Mapping[str, str]) -> SourceUnavailable:
     if status >= 500:
         return SourceUnavailable(Reason.HTTP_SERVER_ERROR)
     return SourceUnavailable(Reason.HTTP_STATUS)
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (RFC 9110 10.2.3), which names seconds or a date."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit() and len(asked) < 10:
+        return float(asked)
+    try:
+        return parsedate_to_datetime(asked).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
 
 
 _PROXY_VARIABLES = [

@@ -1,10 +1,13 @@
 """Whether a source works, told to the outside on transitions only."""
 
+import logging
 import threading
 from enum import StrEnum
 
 from credfirewall.screening.steps import Send, Steps
 from credfirewall.signals import source_degraded
+
+logger = logging.getLogger("credfirewall.screening")
 
 
 class State(StrEnum):
@@ -14,7 +17,7 @@ class State(StrEnum):
 
 
 class Health:
-    """The state of one source in this process."""
+    """The state of one source in this process, told in the log and by a signal when it changes."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -26,10 +29,14 @@ class Health:
         return self._state
 
     def becomes(self, state: State, reason: str = "") -> Steps[None]:
-        """Send ``source_degraded`` if this is news. "open" stays until there is an answer."""
+        """Log and tell what is news. "open" stays until there is an answer."""
         with self._lock:
             if state is self._state or (self._state, state) == (State.OPEN, State.DEGRADED):
                 return
             self._state = state
+        if state is State.WORKING:
+            logger.info("The source %r answers again.", self._source)
+        else:
+            logger.warning("The source %r is %s (%s).", self._source, state.value, reason)
         arguments = {"source": self._source, "state": state.value, "reason": reason}
         yield Send(source_degraded, arguments)

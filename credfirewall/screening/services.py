@@ -47,7 +47,7 @@ def screen_locally(password: str, *, user: Any = None) -> Verdict:
 def is_refused(verdict: Verdict) -> bool:
     """Whether a password with this verdict may not be set: the one place that reads ON_UNKNOWN."""
     if verdict.status is Status.UNKNOWN:
-        return conf.ON_UNKNOWN == "reject"
+        return conf.ON_UNKNOWN != "allow"  # nobody misspells the setting into an open door
     return verdict.status is Status.BREACHED
 
 

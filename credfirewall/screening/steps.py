@@ -48,6 +48,7 @@ def run(steps: Steps[T]) -> T:
         return value
     finally:
         error = None  # it holds this frame, too
+        steps.close()  # what is no Exception, such as a worker's timeout, came past the flow
 
 
 async def arun(steps: Steps[T]) -> T:

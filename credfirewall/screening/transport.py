@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from concurrent.futures import TimeoutError as FutureTimeout
 from http.client import HTTPException
 from typing import Any
@@ -30,6 +31,8 @@ from credfirewall.screening.verdict import Reason
 
 CONNECTIONS = 32
 """Idle connections kept for reuse."""
+IDLE = 15.0
+"""Seconds for which they are, as in aiohttp."""
 MAX_RECEIVED = egress.MAX_BODY + (1 << 20)
 """Bytes of one exchange: a body, headers and what frames chunks."""
 
@@ -118,7 +121,10 @@ def open_socket(host: str, port: int, options: Any) -> socket.socket:
     addresses = _addresses(host, port)
     timed_out = False
     for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-        sock = DeadlineSocket(family, kind, protocol)
+        try:
+            sock = DeadlineSocket(family, kind, protocol)
+        except OSError:  # a machine without this kind of address
+            continue
         try:
             for option in options or ():
                 sock.setsockopt(*option)
@@ -135,14 +141,29 @@ def open_socket(host: str, port: int, options: Any) -> socket.socket:
     raise SourceUnavailable(Reason.TIMEOUT if timed_out else Reason.CONNECT)
 
 
-class _Connection(HTTPConnection):
+class _Kept:
+    """What is idle for long is not used again: a NAT may have dropped it and told nobody."""
+
+    used_at = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        connected: bool = super().is_connected  # type: ignore[misc]  # of the other base
+        return connected and time.monotonic() - self.used_at < IDLE
+
+    def getresponse(self) -> Any:
+        self.used_at = time.monotonic()
+        return super().getresponse()  # type: ignore[misc]  # of the other base
+
+
+class _Connection(_Kept, HTTPConnection):
     debuglevel = 0  # even where a developer has http.client print what it sends
 
     def _new_conn(self) -> socket.socket:
         return open_socket(self._dns_host, self.port, self.socket_options)
 
 
-class _TLSConnection(HTTPSConnection):
+class _TLSConnection(_Kept, HTTPSConnection):
     debuglevel = 0
 
     def _new_conn(self) -> socket.socket:
@@ -223,9 +244,14 @@ class Client:
     """A pooled ``requests`` session for range requests. Thread safe; renewed after a fork."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made_in = 0
         self._session: requests.Session | None = None
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        """Begin anew. What a parent process goes on using is kept, because it must stay open."""
+        self._lock = threading.Lock()
+        self._parents, self._session = self._session, None
 
     def fetch(self, request: egress.Request, deadline: Deadline) -> egress.Response:
         """Return the whole answer to ``request``. Raises SourceUnavailable."""
@@ -306,11 +332,10 @@ class Client:
                 raw.close()
 
     def _get_session(self) -> requests.Session:
-        if self._session is None or self._made_in != os.getpid():
+        if self._session is None:
             with self._lock:
-                if self._session is None or self._made_in != os.getpid():
+                if self._session is None:
                     self._session = self._new_session()
-                    self._made_in = os.getpid()
         return self._session
 
     @staticmethod

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from credfirewall.screening import cache as screening_cache
 from credfirewall.screening import transport
 from credfirewall.screening.sources import chain
+from credfirewall.screening.sources import hibp as _hibp  # noqa: F401 - loaded, and then timed
 from credfirewall.testing.server import RangeServer
 from credfirewall.testing.tls import TlsContexts, tls_contexts
 from tests.screening.asking import LEISURE, AScreen, Check, Screen

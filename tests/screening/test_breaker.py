@@ -282,6 +282,44 @@ class TestShared:
         assert not two.is_open
         assert enter(make()) == Permit(probe=False)
 
+    def test_an_answer_anywhere_closes_it_everywhere(
+        self, make: Callable[[], Breaker], clock: Clock
+    ) -> None:
+        one, two = make(), make()
+        fail(one, 5)
+        enter(two)
+        clock.forward(5)
+        succeed(one)
+        clock.forward(1)
+        assert [enter(two) for _ in range(3)] == [Permit(probe=False)] * 3
+        assert not two.is_open
+
+    def test_one_that_opens_again_after_that_is_heard_of(
+        self, make: Callable[[], Breaker], clock: Clock
+    ) -> None:
+        one, two = make(), make()
+        fail(one, 5)
+        clock.forward(5)
+        succeed(one)
+        clock.forward(1)
+        fail(one, 5)
+        assert enter(two) is None
+        assert open_for(two, clock) == 5.0
+
+    def test_who_hears_of_it_tells_it(
+        self, make: Callable[[], Breaker], clock: Clock, heard: Heard
+    ) -> None:
+        one, two = make(), make()
+        fail(one, 5)
+        heard.clear()
+        enter(two)
+        clock.forward(5)
+        succeed(one)
+        heard.clear()
+        clock.forward(1)
+        enter(two)
+        assert [each["state"] for each in heard] == ["recovered"]
+
     def test_each_service_has_its_own(self, make: Callable[[], Breaker], clock: Clock) -> None:
         fail(make(), 5)
         other = Breaker("another", SharedCache(), Health("hibp"), clock)
@@ -294,6 +332,26 @@ def state(until: float, seconds: float, key: tuple[str, ...] = KEY) -> bytes:
 
 class TestForgeries:
     """Who can write to the cache cannot switch screening off, or not for long."""
+
+    def test_a_probe_that_is_said_to_be_on_its_way_for_ever(
+        self, breaker: Breaker, clock: Clock
+    ) -> None:
+        fail(breaker, 5)
+        cache.set(key_for(*PROBE), 1, None)
+        clock.forward(5)
+        assert enter(breaker) is None
+        clock.forward(31)
+        assert enter(breaker) == Permit(probe=False)
+        fail(breaker)
+        assert enter(breaker) is None
+
+    def test_an_old_recovery_again(self, make: Callable[[], Breaker], clock: Clock) -> None:
+        one = make()
+        cache.set(key_for(*KEY), state(clock.now - 1, 0.0))
+        fail(one, 5)
+        cache.set(key_for(*KEY), state(clock.now - 1, 0.0))
+        clock.forward(2)
+        assert enter(one) is None
 
     def test_the_real_thing(self, breaker: Breaker, clock: Clock) -> None:
         cache.set(key_for(*KEY), state(clock.now + 30, 30.0))
@@ -359,6 +417,19 @@ class TestHealth:
             {"source": "hibp", "state": "degraded", "reason": Reason.HTTP_SERVER_ERROR},
             {"source": "hibp", "state": "open", "reason": Reason.HTTP_SERVER_ERROR},
             {"source": "hibp", "state": "recovered", "reason": ""},
+        ]
+
+    def test_it_is_in_the_log(
+        self, breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", "credfirewall.screening")
+        fail(breaker, 5)
+        open_for(breaker, clock)
+        succeed(breaker)
+        assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+            ("WARNING", "The source 'hibp' is degraded (http_server_error)."),
+            ("WARNING", "The source 'hibp' is open (http_server_error)."),
+            ("INFO", "The source 'hibp' answers again."),
         ]
 
     def test_a_failure_on_its_way_does_not_make_open_less(

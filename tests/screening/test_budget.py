@@ -4,6 +4,7 @@ import contextlib
 from typing import Any, NoReturn
 
 import pytest
+from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
@@ -11,7 +12,7 @@ from pytest_django import Settings
 
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening.budget import Budget
-from credfirewall.screening.cache import SharedCache
+from credfirewall.screening.cache import SharedCache, key_for
 from credfirewall.screening.steps import run
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing.server import RangeServer
@@ -104,9 +105,21 @@ class TestMany:
     def test_they_share_it(self, configure: Configure, clock: Clock, limit: int) -> None:
         configure(RATES={"hibp": f"{limit}/m"})
         many = [budget(clock) for _ in range(4)]
-        assert sum(granted(each, tries=limit // 3) for each in many) <= limit
-        assert sum(granted(each) for each in many) < limit
-        assert granted(budget(clock)) == 0
+        most = limit + 4 * (limit // 100)
+        taken = sum(granted(each, tries=limit // 3) for each in many)
+        assert taken + sum(granted(each) for each in many) <= most
+        assert [granted(each) for each in many] == [0] * 4
+
+    def test_a_hundredth_of_it_cannot_be_taken_from_a_process(
+        self, configure: Configure, clock: Clock
+    ) -> None:
+        """Who can write to the cache sets the count as high as he likes."""
+        configure(RATES={"hibp": "1000/m"})
+        cache.set(key_for("budget", "hibp", str(int(clock.now // 60))), 10**9)
+        one = budget(clock)
+        assert [granted(one), granted(one)] == [10, 0]
+        clock.forward(60)
+        assert granted(one) == 1000
 
     def test_in_turns_they_use_it_up(self, configure: Configure, clock: Clock) -> None:
         configure(RATES={"hibp": "150/m"})

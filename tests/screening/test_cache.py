@@ -101,6 +101,16 @@ class TestSealing:
         assert packed.n == 2000
         assert len(Entry(NOW, packed).sealed(KEY)) <= 13_000
 
+    def test_the_length_does_not_tell_which_it_is(self) -> None:
+        rows = [f"{number:035X}:{number}".encode() for number in range(1, 900, 7)]
+        ranges = [pack(rows[:length]) for length in range(1, len(rows))]
+        sizes = {len(Entry(NOW, packed).sealed(KEY)) for packed in ranges}
+        assert len(sizes) <= 2
+        for packed in ranges:
+            opened = Entry.opened(KEY, Entry(NOW, packed).sealed(KEY))
+            assert opened is not None
+            assert opened.packed == packed
+
     def test_nothing_of_the_range_shows(self) -> None:
         """Who can read it can look up in the public corpus which prefix was asked for."""
         row = PACKED.block[510:520]

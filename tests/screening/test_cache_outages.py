@@ -146,6 +146,7 @@ PATIENT = {
 ON_VALKEY: dict[str, World] = {
     "killed": on_valkey(Server.kill),
     "killed, patient client": on_valkey(Server.kill, **PATIENT),
+    "killed, errors ignored": on_valkey(Server.kill, IGNORE_EXCEPTIONS=True),
     "paused": on_valkey(Server.pause),
     "paused, patient client": on_valkey(Server.pause, **PATIENT),
     "full": on_valkey(fill),

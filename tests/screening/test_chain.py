@@ -227,6 +227,11 @@ class TestVerdict:
         configure(ON_UNKNOWN=policy)
         assert is_refused(Verdict(status)) is refused
 
+    @pytest.mark.parametrize("misspelt", ["Reject", "deny", "", None, True])
+    def test_no_other_word_allows_it(self, configure: Configure, misspelt: object) -> None:
+        configure(ON_UNKNOWN=misspelt)
+        assert is_refused(Verdict(Status.UNKNOWN))
+
     def test_unknown_is_allowed_by_default(self, configure: Configure) -> None:
         assert not is_refused(unknown("timeout"))
 
@@ -276,6 +281,16 @@ class TestSignals:
         finally:
             source_degraded.disconnect(listen)
         assert heard == [("corpus", "degraded", "connect"), ("corpus", "recovered", "")]
+
+
+def Moody() -> Told:  # noqa: N802
+    mood = MOODS.pop(0)
+    if isinstance(mood, Exception):
+        raise mood
+    return mood
+
+
+MOODS: list[Exception | Told] = []
 
 
 def Late() -> Told:  # noqa: N802
@@ -341,6 +356,16 @@ class TestSources:
         configure(SOURCES=[name])
         with pytest.raises((ImproperlyConfigured, TypeError)):
             check("hunter2")
+
+    def test_one_that_cannot_be_made_is_tried_again(
+        self, check: Check, configure: Configure, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        configure(SOURCES=[f"{__name__}.Moody"])
+        MOODS[:] = [FileNotFoundError("hunter2"), Told("moody", True)]
+        assert check.each("hunter2", "hunter2") == [unknown(Reason.ERROR), clean("moody")]
+        assert [record.message for record in caplog.records] == [
+            f"The source '{__name__}.Moody' could not be made: FileNotFoundError."
+        ]
 
     def test_one_is_made_once(self, check: Check, hibp: RangeServer, configure: Configure) -> None:
         configure(SOURCES=["hibp", CORPUS])

@@ -198,5 +198,21 @@ def test_custom_users_are_asked_for_their_fields() -> None:
     assert {"not@this.one", "example"}.isdisjoint(words)
 
 
+def test_a_user_whose_methods_fail_has_fewer_words() -> None:
+    """One who is just signing up has no profile to take a name from."""
+
+    class Unsaved:
+        username = "luke"
+
+        def get_full_name(self) -> str:
+            raise AttributeError("profile")
+
+        @property
+        def first_name(self) -> str:
+            raise ValueError
+
+    assert user_words(Unsaved()) == ["luke"]
+
+
 def test_a_username_may_be_a_number() -> None:
     assert user_words(SimpleNamespace(username=4711)) == ["4711"]

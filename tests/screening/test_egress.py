@@ -5,7 +5,9 @@ import hashlib
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import certifi
 import pytest
 
 from credfirewall import __version__
-from credfirewall.screening import transport
+from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening import egress, transport
 from credfirewall.screening.verdict import Reason
 from credfirewall.testing.faults import Drip
 from credfirewall.testing.loopback import LoopbackServer, refusing_port
@@ -286,3 +289,17 @@ class TestTrust:
             manager.poolmanager.connection_pool_kw.update(cert_reqs="CERT_NONE")
         assert check("hunter2") == unknown(Reason.TLS)
         assert hibp.count == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [("25", 25, 25), ("+20 s", 18, 20.1), ("-20 s", -21, -19)],
+)
+def test_retry_after_is_seconds_or_a_date(asked: str, least: float, most: float) -> None:
+    if asked.endswith(" s"):
+        asked = formatdate(time.time() + float(asked[:-2]), usegmt=True)
+    response = egress.Response(429, {"retry-after": asked}, b"")
+    with pytest.raises(SourceUnavailable) as raised:
+        response.packed()
+    assert raised.value.retry_after is not None
+    assert least <= raised.value.retry_after <= most

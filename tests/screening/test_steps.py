@@ -38,6 +38,21 @@ class Give:
 
 
 class TestDriving:
+    def test_what_is_no_exception_ends_the_flow_too(self, drive: Drive) -> None:
+        """A worker's timeout, say: what the flow holds has to be given back at once."""
+        ended = []
+
+        def steps() -> Steps[None]:
+            try:
+                yield Give(SystemExit())
+            finally:
+                ended.append(True)
+
+        with pytest.raises(SystemExit) as raised:
+            drive(steps())
+        assert ended == [True]
+        assert raised.tb is not None  # which holds all its frames: nothing was merely collected
+
     def test_each_step_gives_its_result_back(self, drive: Drive) -> None:
         def steps() -> Steps[list[object]]:
             return [(yield Give(1)), (yield Give(None)), (yield Give("c"))]

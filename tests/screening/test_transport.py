@@ -314,6 +314,15 @@ class TestAddresses:
             look_up(monkeypatch, lambda: addresses(port, hibp.port))
             assert in_time(1.0, lambda: check("hunter2"), BREACHED) == BREACHED
 
+    def test_the_first_is_of_a_kind_that_this_machine_has_not(
+        self, check: Check, hibp: RangeServer, configure: Configure,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        configure(HIBP_URL=f"http://{NAME}/range/")
+        unknown_kind = (98, socket.SOCK_STREAM, 0, "", ("::1", hibp.port, 0, 0))
+        look_up(monkeypatch, lambda: [unknown_kind, *addresses(hibp.port)])
+        assert check("hunter2") == BREACHED
+
     def test_all_are_dead(
         self, check: Check, configure: Configure, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -368,6 +377,17 @@ class TestKeptConnections:
             counting.start()
 
         assert check.each("a", "hunter2", between=restart) == [CLEAN, BREACHED]
+
+    def test_one_that_was_idle_for_long_is_left_alone(
+        self, counting: Counting, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A NAT may have dropped it without a word; aiohttp sees to that by itself."""
+        assert screen("a").status is Status.CLEAN
+        assert screen("b").status is Status.CLEAN
+        assert counting.connections == 1
+        monkeypatch.setattr(transport, "IDLE", 0.0)
+        assert screen("c").status is Status.CLEAN
+        assert counting.connections == 2
 
     def test_one_that_ends_as_it_is_used(self, check: Check, counting: Counting) -> None:
         counting.faults([None, faults.Reset("headers"), None])

@@ -18,7 +18,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from credfirewall.conf import conf
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening.cache import SharedCache
+from credfirewall.screening.cache import shared
 from credfirewall.screening.digest import Candidate, fold
 from credfirewall.screening.models import BlockedWord
 from credfirewall.screening.verdict import Answer, Reason
@@ -76,7 +76,6 @@ class BlocklistSource:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._cache = SharedCache(clock)
         self._lock = threading.Lock()
         self._snapshot: _Snapshot | None = None
         self._failed: tuple[float, str] | None = None
@@ -121,7 +120,7 @@ class BlocklistSource:
 
     def _shared_version(self) -> str | None:
         """Return the version in the cache, "" when it holds none, None when it does not answer."""
-        value = self._cache.call(lambda cache: cache.get(VERSION_KEY, ""), None).run()
+        value = shared.call(lambda cache: cache.get(VERSION_KEY, ""), None).run()
         return None if value is None else str(value)
 
     def _renewed(self, own: str, shared: str | None, now: float) -> _Snapshot:
@@ -173,7 +172,7 @@ def _forget(**_signal: Any) -> None:
 
 def _publish() -> None:
     _version.own = version = secrets.token_hex(8)
-    SharedCache().call(lambda cache: cache.set(VERSION_KEY, version, None), None).run()
+    shared.call(lambda cache: cache.set(VERSION_KEY, version, None), None).run()
 
 
 def _has_uncommitted_changes() -> bool:

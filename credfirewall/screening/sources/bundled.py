@@ -1,6 +1,7 @@
 """What answers when nothing else can: a list of common passwords that is always at hand."""
 
 import gzip
+import os
 import threading
 import zlib
 from array import array
@@ -79,6 +80,10 @@ class _List:
 
     def __init__(self) -> None:
         self.table: array[int] | None = None
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)  # a thread of the parent may hold it
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def load(self) -> "array[int]":

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from credfirewall.conf import conf
 from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening.cache import shared
 from credfirewall.screening.digest import Candidate
 from credfirewall.screening.health import Health, State
 from credfirewall.screening.sources import SnapshotSource, Source, SteppedSource
@@ -84,6 +86,21 @@ class Custom:
         return found
 
 
+class Unmade:
+    """Stands in for a source of the host that could not be made, until the next check tries."""
+
+    authoritative = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def steps(self, candidate: Candidate) -> Steps[Answer]:
+        yield from ()
+        _made.pop(self.name, None)
+        _chain.cache_clear()
+        raise SourceUnavailable(Reason.ERROR)
+
+
 _made: dict[str, SteppedSource] = {}
 """By name and, for a service, address: a process has one of each, with what it knows of it."""
 
@@ -119,6 +136,10 @@ def forget() -> None:
     """Drop every source with what it knows of its service. Tests start from nothing with it."""
     _chain.cache_clear()
     _made.clear()
+    shared.reset()
+
+
+os.register_at_fork(after_in_child=forget)  # a thread of the parent may hold any of their locks
 
 
 def _source(name: str, hibp_url: str) -> SteppedSource:
@@ -145,9 +166,18 @@ def _by_name(name: str) -> SteppedSource:
     if "." not in name:
         raise ImproperlyConfigured(f"CREDFIREWALL['SOURCES']: there is no source {name!r}.")
     try:
-        made = import_string(name)()
+        factory = import_string(name)
     except ImportError as error:
         raise ImproperlyConfigured(f"CREDFIREWALL['SOURCES']: {error}") from error
+    try:
+        made = factory()
+    except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
+        unmade = type(error).__name__
+    else:
+        unmade = ""
+    if unmade:
+        logger.error("The source %r could not be made: %s.", name, unmade)
+        return Unmade(name)
     if not isinstance(made, Source):
         raise ImproperlyConfigured(
             f"CREDFIREWALL['SOURCES']: {name!r} has no name, authoritative and lookup()."

@@ -1,6 +1,5 @@
 """Have I Been Pwned by k-anonymity: cached, one fetch per prefix at a time, behind a breaker."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +10,30 @@ from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening import async_transport, egress, transport
 from credfirewall.screening.breaker import Breaker
 from credfirewall.screening.budget import Budget
-from credfirewall.screening.cache import Entry, SharedCache, key_for
+from credfirewall.screening.cache import Entry, SharedCache, key_for, shared
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.digest import Candidate, Digest
 from credfirewall.screening.health import Health
+from credfirewall.screening.slots import Slots
 from credfirewall.screening.steps import Pause, Steps, Turn
 from credfirewall.screening.verdict import Answer, Reason
 
 CONCURRENCY = 256
 """Requests that one process has open at a time; more wait within their deadline."""
+QUEUE = 4 * CONCURRENCY
+"""So many may wait; more are refused, because to be many is what makes them slow."""
+LOCK_SHARE = 0.4
+"""Of HIBP_DEADLINE: how long somebody else's lock is respected. Its owner may be dead."""
 CLOCK_SKEW = 300.0
 """Seconds by which another machine's clock may be ahead."""
+LEAST_SHARE, FAIR_SHARE = 0.1, 0.4
+"""Of HIBP_DEADLINE: what a request needs to be sent, and to count as the service's failure."""
 NOT_THE_SERVICE = {Reason.BUDGET, Reason.BUSY}
 """Reasons that say nothing of the service, so the breaker does not count them."""
+
+
+class KeptWaiting(SourceUnavailable):
+    """There was little time left when the request's turn came: that says nothing of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,13 @@ class HibpSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
-        self._cache = cache or SharedCache()
+        self._cache = cache or shared
         self._clock = clock
         self._monotonic = monotonic
         self.health = Health(self.name)
         self.breaker = Breaker(url, self._cache, self.health, clock)
         self._budget = Budget(url, self._cache, clock)
-        self._slots = threading.BoundedSemaphore(CONCURRENCY)
+        self._slots = Slots(CONCURRENCY, queue=QUEUE)
 
     def steps(self, candidate: Candidate) -> Steps[Answer]:
         """Answer for each form of the password. Raises SourceUnavailable."""
@@ -90,15 +100,15 @@ class HibpSource:
         return entry.packed, True
 
     def _refill(self, key: str, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
-        """Fetch and store a range, or wait for whoever is doing just that."""
+        """Fetch and store a range, or wait for a while for whoever is doing just that."""
         yield Turn()  # all before was cheap, and much of it ends there
         yield from self.breaker.guard()
         lock = key_for("lock", key)
         seconds = max(1, int(conf.HIBP_DEADLINE))
-        pause = 0.01
+        pause, alone_at = 0.01, deadline.left - LOCK_SHARE * conf.HIBP_DEADLINE
         locked = yield self._cache.add(lock, seconds)
         try:
-            while not locked:
+            while not locked and deadline.left > alone_at:
                 yield Pause(min(pause, deadline.remaining()))
                 pause = min(2 * pause, 0.1)
                 # The lock first: who had it may be done between the two looks.
@@ -109,7 +119,8 @@ class HibpSource:
                 yield from self.breaker.guard()
             packed = yield from self._fetch(digest, deadline)
             sealed = Entry(self._clock(), packed).sealed(key)
-            yield self._cache.put(key, sealed, conf.CACHE_TTL + conf.CACHE_STALE, release=lock)
+            keep = conf.CACHE_TTL + conf.CACHE_STALE
+            yield self._cache.put(key, sealed, keep, release=lock, deadline=deadline)
             locked = False
             return packed
         finally:  # a cancelled check comes by here too, and may not wait
@@ -122,7 +133,7 @@ class HibpSource:
             yield from self._budget.take()
             packed = yield from self._exchange(digest, deadline)
         except SourceUnavailable as error:
-            if error.reason in NOT_THE_SERVICE:
+            if error.reason in NOT_THE_SERVICE or isinstance(error, KeptWaiting):
                 self.breaker.abandoned(permit)
             else:
                 yield from self.breaker.failed(permit, error)
@@ -134,19 +145,28 @@ class HibpSource:
         return packed
 
     def _exchange(self, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
-        while not self._slots.acquire(blocking=False):
-            if deadline.expired:
-                raise SourceUnavailable(Reason.BUSY)
-            yield Pause(0.01)
+        yield from self._slots.enter(deadline.left)
         try:
-            request = egress.Request(self._url, digest.prefix, padded=conf.HIBP_PADDING)
-            yield Turn()
-            response = yield Fetch(request, deadline)
+            response = yield from self._request(digest, deadline)
         finally:
-            self._slots.release()
+            self._slots.leave()
         yield Turn()
         packed: PackedRange = response.packed()
         return packed
+
+    def _request(self, digest: Digest, deadline: Deadline) -> Steps[egress.Response]:
+        request = egress.Request(self._url, digest.prefix, padded=conf.HIBP_PADDING)
+        yield Turn()
+        share = deadline.left / conf.HIBP_DEADLINE
+        if share <= LEAST_SHARE:
+            raise KeptWaiting(Reason.TIMEOUT)
+        try:
+            response: egress.Response = yield Fetch(request, deadline)
+        except SourceUnavailable as error:
+            if error.reason == Reason.TIMEOUT and share <= FAIR_SHARE:
+                raise KeptWaiting(Reason.TIMEOUT) from None
+            raise
+        return response
 
     def _age(self, entry: Entry) -> float:
         """Seconds since the entry was fetched; one from the far future counts as outdated."""
