@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType, Connection
 
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import egress, names
+from credfirewall.screening import egress, lookup
 from credfirewall.screening.bounded import Saturated
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.verdict import Reason
@@ -36,7 +36,7 @@ class _Resolver(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
         try:
-            found = await asyncio.wrap_future(names.look_up(host, port))
+            found = await asyncio.wrap_future(lookup.look_up(host, port))
         except Saturated:
             reason = Reason.BUSY
         except UnicodeError:

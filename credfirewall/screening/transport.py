@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import PoolManager
 
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import egress, names
+from credfirewall.screening import egress, lookup
 from credfirewall.screening.bounded import Saturated
 from credfirewall.screening.deadline import Deadline
 from credfirewall.screening.verdict import Reason
@@ -99,13 +99,13 @@ class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
         super().do_handshake(block)
 
 
-def _addresses(host: str, port: int) -> names.Addresses:
+def _addresses(host: str, port: int) -> lookup.Addresses:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         reason = Reason.DNS
     try:
-        return names.look_up(host, port).result(_remaining())
+        return lookup.look_up(host, port).result(_remaining())
     except FutureTimeout:
         reason = Reason.TIMEOUT
     except Saturated:

@@ -12,7 +12,7 @@ from django.contrib import auth
 
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.screening.digest import Candidate, fold
-from credfirewall.screening.sources.forms import derived_forms
+from credfirewall.screening.sources.derived import derived_forms
 from credfirewall.screening.verdict import Answer, Reason
 
 COMMON_PASSWORDS = Path(auth.__file__).with_name("common-passwords.txt.gz")
