@@ -10,7 +10,6 @@ import warnings
 from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 
 import pytest
@@ -147,12 +146,7 @@ class Watch:
         mail.outbox.clear()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._collect()
         self._stack.close()
 
