@@ -15,7 +15,11 @@ from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.memcached import BaseMemcachedCache
+from django.core.cache.backends.memcached import (
+    BaseMemcachedCache,
+    PyLibMCCache,
+    PyMemcacheCache,
+)
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 from django_redis.cache import RedisCache as DjangoRedisCache
@@ -23,13 +27,22 @@ from django_redis.serializers.pickle import PickleSerializer
 
 from credfirewall.checking import Messages, load, load_class, mapping, shown
 from credfirewall.conf import SETTINGS, conf
-from credfirewall.screening.clients import SHORT, loose_options, pool_mates, retries
+from credfirewall.screening.clients import (
+    SHORT,
+    loose_options,
+    loose_options_of_pylibmc,
+    loose_options_of_pymemcache,
+    pool_mates,
+    retries,
+)
 
 SAFE_SERIALIZER = "django_redis.serializers.json.JSONSerializer"
 SHORT_TIMEOUTS = (
     '"OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.3, "SOCKET_TIMEOUT": 0.3, '
     '"CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)}}'
 )
+SHORT_PYMEMCACHE = '{"connect_timeout": 0.3, "timeout": 0.3}'
+SHORT_PYLIBMC = '{"behaviors": {"connect_timeout": 300, "_poll_timeout": 300}}'
 OWN_LOCATION = "a LOCATION of its own (another database number)"
 
 
@@ -196,11 +209,19 @@ def _slowness(cache: Cache) -> tuple[str, str] | None:
         "and from redis.backoff import NoBackoff. If others need it as it is, add an alias with "
         f'{OWN_LOCATION} to CACHES, and name that in CREDFIREWALL["CACHE"].'
     )
-    if cache.is_a(BaseMemcachedCache):
-        return "clients of Memcached are not known to give up sooner", remedy
-    if not cache.is_a(DjangoRedisCache, RedisCache):
+    if cache.is_a(PyMemcacheCache):
+        loose = loose_options_of_pymemcache(cache.config)
+        remedy = _first(SHORT_PYMEMCACHE, remedy)
+    elif cache.is_a(PyLibMCCache):
+        loose = loose_options_of_pylibmc(cache.config)
+        remedy = _first(SHORT_PYLIBMC, remedy)
+    elif cache.is_a(BaseMemcachedCache):
+        return "this client of Memcached is not known to give up sooner", remedy
+    elif cache.is_a(DjangoRedisCache, RedisCache):
+        loose = loose_options(cache.config)
+    else:
         return None
-    if loose := loose_options(cache.config):
+    if loose:
         return ", ".join(_told(*each) for each in loose.items()), remedy
     if mates := cache.slow_mates():
         cause = (
@@ -210,6 +231,10 @@ def _slowness(cache: Cache) -> tuple[str, str] | None:
         )
         return cause, f"Give {conf.CACHE!r} {OWN_LOCATION}, or the other the same short timeouts."
     return None
+
+
+def _first(options: str, remedy: str) -> str:
+    return f'Add to its "OPTIONS": {options}. Or use {remedy.removeprefix("Use ")}'
 
 
 def _told(option: str, value: object) -> str:

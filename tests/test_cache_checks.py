@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisSerializer
 from django.core.checks import ERROR, WARNING
 from django.core.signing import JSONSerializer
@@ -19,6 +20,8 @@ from tests.checked import CACHE, ids, only
 
 BACKENDS = "django.core.cache.backends"
 REDIS = f"{BACKENDS}.redis.RedisCache"
+PYMEMCACHE = f"{BACKENDS}.memcached.PyMemcacheCache"
+PYLIBMC = f"{BACKENDS}.memcached.PyLibMCCache"
 
 
 class OwnMemory(LocMemCache): ...
@@ -125,9 +128,9 @@ def test_cache_that_pickles(changes: dict[str, Any]) -> None:
         (cache(REDIS, serializer="django.core.signing.JSONSerializer"), False),
         (cache(REDIS, serializer=JSONSerializer), False),
         (cache(REDIS, serializer=JSONSerializer()), False),
-        (cache(f"{BACKENDS}.memcached.PyMemcacheCache"), True),
-        (cache(f"{BACKENDS}.memcached.PyLibMCCache"), True),
-        (cache(f"{BACKENDS}.memcached.PyMemcacheCache", serde=object()), False),
+        (cache(PYMEMCACHE), True),
+        (cache(PYLIBMC), True),
+        (cache(PYMEMCACHE, serde=object()), False),
     ],
 )
 def test_other_network_caches(changes: dict[str, Any], pickles: bool) -> None:
@@ -210,11 +213,61 @@ def test_cache_that_may_hang(slow: dict[str, Any], named: str) -> None:
     assert ids(DEBUG=True, **changes) == []
 
 
-@pytest.mark.parametrize("memory", [f"{BACKENDS}.memcached.PyMemcacheCache"])
-def test_options_that_a_client_does_not_have_are_not_asked_of_it(memory: str) -> None:
-    message = only(**cache(memory, serde=object()))
+class OwnMemcached(BaseMemcachedCache): ...
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "named"),
+    [
+        (PYMEMCACHE, {}, "connect_timeout is not set, timeout is not set."),
+        (PYMEMCACHE, {"connect_timeout": 0.3, "timeout": 5}, "timeout is 5."),
+        (PYMEMCACHE, DJANGO_CLIENT, "connect_timeout is not set, timeout is not set."),
+        (
+            PYLIBMC,
+            {},
+            'behaviors["connect_timeout"] is not set, behaviors["_poll_timeout"] is not set.',
+        ),
+        (
+            PYLIBMC,
+            {"behaviors": {"connect_timeout": 300, "receive_timeout": 300_000}},
+            'behaviors["_poll_timeout"] is not set.',
+        ),
+        (
+            PYLIBMC,
+            {"behaviors": {"connect_timeout": 501, "_poll_timeout": 0}},
+            'behaviors["connect_timeout"] is 501, behaviors["_poll_timeout"] is 0.',
+        ),
+        (
+            f"{__name__}.OwnMemcached",
+            {"connect_timeout": 0.3, "timeout": 0.3},
+            "this client of Memcached is not known to give up sooner.",
+        ),
+    ],
+    ids=repr,
+)
+def test_memcached_that_may_hang(backend: str, options: dict[str, Any], named: str) -> None:
+    """Only what each client reads is asked of it."""
+    message = only(**cache(backend, serde=object(), **options))
     assert message.id == "credfirewall.W011"
-    assert "0.5 s" in message.msg and "socket" not in message.msg.lower()
+    assert message.msg.endswith(f": {named}")
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        (PYMEMCACHE, {"connect_timeout": 0.3, "timeout": 0.5}),
+        (PYLIBMC, {"behaviors": {"connect_timeout": 300, "_poll_timeout": 500}}),
+    ],
+)
+def test_memcached_that_gives_up_in_time(backend: str, options: dict[str, Any]) -> None:
+    assert ids(**cache(backend, serde=object(), **options)) == []
+
+
+@pytest.mark.parametrize("backend", [PYMEMCACHE, PYLIBMC])
+def test_the_options_of_the_hint_end_the_warning_of_memcached(backend: str) -> None:
+    hint = str(only(**cache(backend, serde=object())).hint)
+    options = eval(hint.removeprefix('Add to its "OPTIONS": ').partition(". Or use ")[0])
+    assert ids(**cache(backend, serde=object(), **options)) == []
 
 
 SLOW_MATE = {**CACHE, "OPTIONS": {"SERIALIZER": JSON}}
@@ -246,6 +299,14 @@ def test_a_location_stays_secret() -> None:
 @pytest.mark.parametrize("other", [None, 1, {}, {"BACKEND": 1}, {**CACHE, "OPTIONS": 1}], ids=repr)
 def test_broken_neighbours_are_borne(other: Any) -> None:
     assert ids(CACHES={"default": CACHE, "other": other}) in ([], ["W011"])
+
+
+def test_a_timeout_in_the_location_is_the_one_that_counts() -> None:
+    at = "redis://:hush-hush@127.0.0.1:1/0?socket_timeout=10"
+    message = only(CACHES={"default": {**CACHE, "LOCATION": at}})
+    assert message.id == "credfirewall.W011"
+    assert message.msg.endswith(": socket_timeout in LOCATION is 10.0.")
+    assert "hush-hush" not in f"{message.msg} {message.hint} {message.obj}"
 
 
 def test_django_own_client_with_the_same_options() -> None:

@@ -1,9 +1,9 @@
-"""What the entries of CACHES say about their Redis clients: how long one may keep its caller."""
+"""What the entries of CACHES say about their clients: how long one may keep its caller."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.utils.module_loading import import_string
 
@@ -13,7 +13,7 @@ TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 def loose_options(config: Mapping[str, Any]) -> dict[str, object]:
-    """Return the options that let a client wait for longer or try again, as OPTIONS name them."""
+    """Return what lets a Redis client wait for longer or try again, as the settings name it."""
     options = _mapping(config.get("OPTIONS"))
     named = {name: (name, options.get(name)) for name in (*TIMEOUTS, "retry")}
     if uses_django_redis(config):
@@ -23,9 +23,38 @@ def loose_options(config: Mapping[str, Any]) -> dict[str, object]:
                 named[name] = (f'CONNECTION_POOL_KWARGS["{name}"]', pool.get(name))
             else:
                 named[name] = (name.upper(), options.get(name.upper()))
-    label, retry = named.pop("retry")
-    found = {name: seconds for name, seconds in named.values() if not _is_short(seconds)}
-    return found if retries(retry) == 0 else {**found, label: retry}
+    found: dict[str, object] = {}
+    for address in sorted(_addresses(config)) or [""]:
+        # redis-py lets the query of an address win over the options.
+        for name, (label, value) in {**named, **_in_query(address)}.items():
+            fine = retries(value) == 0 if name == "retry" else _is_short(value)
+            if not fine:
+                found[label] = value
+    return found
+
+
+def loose_options_of_pymemcache(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return the same for pymemcache, which waits without end by default.
+
+    What it tries again it tries at a later call.
+    """
+    options = _mapping(config.get("OPTIONS"))
+    named = {name: options.get(name) for name in ("connect_timeout", "timeout")}
+    return {name: seconds for name, seconds in named.items() if not _is_short(seconds)}
+
+
+def loose_options_of_pylibmc(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return the same for pylibmc, which waits for 4 and 5 seconds by default.
+
+    Milliseconds. Its sockets do not block, so ``receive_timeout`` and ``send_timeout`` do nothing.
+    """
+    behaviors = _mapping(_mapping(config.get("OPTIONS")).get("behaviors"))
+    named = {name: behaviors.get(name) for name in ("connect_timeout", "_poll_timeout")}
+    return {
+        f'behaviors["{name}"]': value
+        for name, value in named.items()
+        if not _is_short(value, per_second=1000)
+    }
 
 
 def retries(retry: object) -> int | None:
@@ -83,9 +112,32 @@ def _addresses(config: object) -> set[str]:
     return {*map(str, each)} if isinstance(each, list | tuple | set) else set()
 
 
-def _is_short(seconds: object) -> bool:
+def _in_query(address: str) -> dict[str, tuple[str, object]]:
+    """Return the timeouts and the retries that an address names, each with what to call it.
+
+    ``retry_on_timeout`` is none: it does what ``retry`` says, which has to be there and say 0.
+    """
+    try:
+        query = parse_qs(urlsplit(address).query)
+    except ValueError:  # no client can be made of it
+        return {}
+    return {
+        name: (f"{name} in LOCATION", _number(query[name][0]))
+        for name in (*TIMEOUTS, "retry")
+        if name in query
+    }
+
+
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _is_short(time: object, per_second: int = 1) -> bool:
     # Clients take 0 for no timeout at all.
-    return isinstance(seconds, int | float) and 0 < seconds <= SHORT
+    return isinstance(time, int | float) and 0 < time <= SHORT * per_second
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

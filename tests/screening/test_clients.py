@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django_redis.cache import RedisCache
+from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -68,6 +69,69 @@ def test_short_is_twice_the_patience_with_an_operation() -> None:
 )
 def test_loose_options(config: dict[str, Any], loose: dict[str, object]) -> None:
     assert loose_options(config) == loose
+
+
+CONNECT, ANSWER = "socket_connect_timeout in LOCATION", "socket_timeout in LOCATION"
+BARE: dict[str, Any] = {"CONNECTION_POOL_KWARGS": {"retry": NEVER}}
+
+
+@pytest.mark.parametrize(
+    ("config", "loose"),
+    [
+        (short("redis://a/0?socket_timeout=10"), {ANSWER: 10.0}),
+        (short("unix:///run/a.sock?db=0&socket_timeout=10"), {ANSWER: 10.0}),
+        (short("redis://a/0?socket_connect_timeout=0"), {CONNECT: 0.0}),
+        (short("redis://a/0?socket_timeout=inf"), {ANSWER: float("inf")}),
+        (short("redis://a/0?socket_timeout=0.2&socket_timeout=9"), {}),
+        (short("redis://a/0?socket_timeout="), {}),
+        (short("redis://a/0?socket_timeout=soon"), {ANSWER: "soon"}),
+        (short("redis://a/0?retry=3"), {"retry in LOCATION": 3.0}),
+        (short("redis://[::1/0?socket_timeout=10"), {}),
+        (short("redis://a/0,redis://b/0?socket_timeout=10"), {ANSWER: 10.0}),
+        (short(["redis://a/0?socket_connect_timeout=7", "redis://b/0"]), {CONNECT: 7.0}),
+        (alias(at="redis://a/0?socket_timeout=0.2&socket_connect_timeout=0.2", **BARE), {}),
+        (
+            alias(at="redis://a/0?socket_timeout=0.2,redis://b/0", **BARE),
+            {"SOCKET_CONNECT_TIMEOUT": None, "SOCKET_TIMEOUT": None},
+        ),
+        (
+            alias(
+                DJANGO,
+                "redis://a/0?socket_timeout=10",
+                socket_connect_timeout=0.3,
+                socket_timeout=0.3,
+                retry=NEVER,
+            ),
+            {ANSWER: 10.0},
+        ),
+    ],
+    ids=repr,
+)
+def test_what_the_location_says_comes_first(
+    config: dict[str, Any], loose: dict[str, object]
+) -> None:
+    assert loose_options(config) == loose
+
+
+@pytest.mark.parametrize("query", ["socket_timeout=10", "socket_connect_timeout=10"])
+def test_redis_py_reads_the_location_like_that(query: str) -> None:
+    bounds = {"socket_connect_timeout": 0.3, "socket_timeout": 0.3}
+    pool = ConnectionPool.from_url(f"redis://a/0?{query}", **bounds)
+    name = query.partition("=")[0]
+    assert {each: pool.connection_kwargs[each] for each in bounds} == {**bounds, name: 10.0}
+
+
+def test_retry_on_timeout_is_no_retry() -> None:
+    """It names an error that ``retry`` tries again after, and that is none at all."""
+    at = "redis://a/0?retry_on_timeout=yes"
+    assert loose_options(short(at)) == {}
+    made: Any = ConnectionPool.from_url(at, retry=NEVER).make_connection()
+    assert (made.retry_on_timeout, made.retry.get_retries()) == (True, 0)
+    # Without, there would be one: RETRY is named then anyway.
+    made = ConnectionPool.from_url(at).make_connection()
+    assert made.retry.get_retries() == 1
+    bounds: dict[str, Any] = {"SOCKET_CONNECT_TIMEOUT": 0.3, "SOCKET_TIMEOUT": 0.3}
+    assert loose_options(alias(at=at, **bounds)) == {RETRY: None}
 
 
 @pytest.mark.parametrize("retry", [Retry, 0, None, "0"], ids=repr)

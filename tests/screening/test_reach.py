@@ -56,6 +56,8 @@ def test_django_s_own_backend_has_a_pool_for_each_alias() -> None:
         ("redis://valkey.internal:6379/0", Reach.UNBOUNDED),
         ("redis://10.0.0.1,redis://replica.internal", Reach.UNBOUNDED),
         ("redis://[::1", Reach.UNBOUNDED),
+        ("redis://10.0.0.1/0?socket_timeout=10", Reach.UNBOUNDED),
+        ("redis://10.0.0.1/0?socket_timeout=0.2", Reach.BOUNDED),
     ],
 )
 def test_a_name_that_has_to_be_looked_up_may_take_any_time(at: str, reach: Reach) -> None:
