@@ -18,13 +18,15 @@ from credfirewall.checking import Messages, did_you_mean, load, load_class, mapp
 from credfirewall.conf import boolean, conf, integer, optional, texts
 from credfirewall.screening.digest import MAX_CODE_POINTS
 
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 COMPOSITION = re.compile(
-    r"upper_?case|lower_?case|digit|numeral|letter|symbol|special|punctuation|alpha_?num|complexity"
-    r"|composition|character_?(class|type|categor|requirement|set)"
-    r"|(?<!phone)(?<!account)numbers?(count)?(validator|$)",
-    re.IGNORECASE,
+    r"(?<![a-z])((upper|lower)_?case|(digit|numeral|letter|symbol|punctuation)s?|complexity"
+    r"|alpha_?num(eric(al)?)?|composition|special_?char(acter|set)?s?"
+    r"|character_?(class(es)?|types?|category|categories|requirements?|sets?))"
+    r"(?=validator|[^a-z]|$)"
+    r"|(?<![a-z])(special|(?<!phone_)(?<!account_)numbers?)(_?count)?(?=_?validator|[^a-z_]|$)",
 )
-"""Names of validators that ask for, or forbid, kinds of characters."""
+"""Words of the names of validators that ask for, or forbid, kinds of characters."""
 COMPOSITION_OPTION = re.compile(
     r"^(min|max|require|need|num)\w*(upper|lower|digit|numer|number|letter|symbol|special|punct)",
     re.IGNORECASE,
@@ -94,6 +96,11 @@ class Listed:
             base.__name__ for base in bases if not base.__module__.startswith(OURS_AND_DJANGOS)
         ]
         return " ".join([self.path.rpartition(".")[2], *foreign])
+
+    @property
+    def words(self) -> str:
+        """The same names with their words apart: a newsletter is no letter."""
+        return " ".join("_".join(WORD.findall(name)).lower() for name in self.names.split())
 
     def is_a(self, *classes: type) -> bool:
         return self.cls is not None and issubclass(self.cls, classes)
@@ -204,7 +211,7 @@ def check_composition(**_: Any) -> Messages:
         return
     for listed in Listed.all():
         if not listed.path.startswith(OURS_AND_DJANGOS) and (
-            COMPOSITION.search(listed.names)
+            COMPOSITION.search(listed.words)
             or listed.path.startswith(COMPOSITION_MODULES)
             or any(COMPOSITION_OPTION.search(str(key)) and on for key, on in listed.options.items())
         ):
