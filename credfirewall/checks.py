@@ -6,8 +6,10 @@ what those name: nothing is asked of a network, a cache or a database. None of t
 whatever the settings hold, and none shows a key or an address, which may hold a password.
 """
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +47,7 @@ def register() -> None:
         check_effect,
         check_hibp_url,
         check_hibp_deadline,
+        check_proxy,
         check_sources,
         check_delivery_ttl,
         check_delivery_max_ttl,
@@ -150,6 +153,31 @@ def check_hibp_deadline(**_: Any) -> Messages:
         )
 
 
+def check_proxy(**_: Any) -> Messages:
+    """Requests do not have to go through a kind of proxy that no client here speaks to."""
+    # Asked first, because the HTTP clients take longer to load than most commands run.
+    if not any(
+        name.lower().endswith("_proxy") and _is_socks(value) for name, value in os.environ.items()
+    ):
+        return
+    if _problem("SOURCES") or _problem("HIBP_URL") or _malformed(conf.HIBP_URL):
+        return
+    from credfirewall.screening.egress import proxy_for
+
+    if "hibp" in conf.SOURCES and _is_socks(proxy_for(conf.HIBP_URL) or ""):
+        yield Warning(
+            'The environment names a SOCKS proxy for CREDFIREWALL["HIBP_URL"]. SOCKS proxies are '
+            "not supported: screening would answer unknown.",
+            hint="Name an HTTP proxy in HTTPS_PROXY, which comes before ALL_PROXY, or add the host "
+            "to NO_PROXY if it can be reached without.",
+            id="credfirewall.W017",
+        )
+
+
+def _is_socks(proxy: str) -> bool:
+    return proxy.strip().lower().startswith("socks")
+
+
 def check_sources(**_: Any) -> Messages:
     """SOURCES names sources that exist, each once."""
     if _problem("SOURCES"):
@@ -194,7 +222,7 @@ def _check_source(name: str) -> Messages:
 
 def _check_dotted_source(path: str) -> Messages:
     try:
-        made = load(path)
+        found = load(path)
     except ImportError as error:
         yield Error(
             f'CREDFIREWALL["SOURCES"] names {shown(path)}, which cannot be imported ({error}).',
@@ -203,7 +231,19 @@ def _check_dotted_source(path: str) -> Messages:
             id="credfirewall.E010",
         )
         return
-    if problem := _misshapen(made):
+    try:
+        made = found() if isinstance(found, type) else None
+    except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
+        # No error, which would keep the first migrate from making what it may need.
+        yield Warning(
+            f'CREDFIREWALL["SOURCES"] names {shown(path)}, which cannot be made now: it raises '
+            f"{type(error).__name__}.",
+            hint="A source is made without arguments, and reads a table or a file in lookup(). "
+            "Until it can be made, screening answers unknown, and tries again each time.",
+            id="credfirewall.W016",
+        )
+        return
+    if problem := _misshapen(found, made):
         yield Error(
             f'CREDFIREWALL["SOURCES"] names {shown(path)}, which is no source: it {problem}.',
             hint="A source is a class that is called without arguments and has name, "
@@ -212,16 +252,13 @@ def _check_dotted_source(path: str) -> Messages:
         )
 
 
-def _misshapen(found: object) -> str:
-    """Say what keeps a source that was imported from being one, if anything."""
+def _misshapen(found: object, made: object) -> str:
+    """Say what keeps ``found``, and what was made of it, from being a source, if anything."""
     if not isinstance(found, type):
         return "is not a class"
-    try:
-        made = found()
+    with suppress(Exception):  # a property may raise anything, and so is not there
         if isinstance(made, Source) and callable(made.lookup):
             return ""
-    except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
-        return f"raises {type(error).__name__} when it is made"
     return "lacks name, authoritative or lookup()"
 
 

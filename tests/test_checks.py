@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from django.core.checks import ERROR, WARNING
+from django.core.management import call_command
+from django.db import OperationalError
+from pytest_django import Settings
 
 from credfirewall import checks
 from credfirewall.conf import SETTINGS
@@ -24,6 +27,17 @@ class Fitting:
 class NeedsArguments(Fitting):
     def __init__(self, path: str) -> None:
         """Cannot be made by the chain."""
+
+
+class NameFails(Fitting):
+    @property
+    def name(self) -> str:  # type: ignore[override]  # wrong on purpose
+        raise ValueError("hush-hush")
+
+
+class NeedsTable(Fitting):
+    def __init__(self) -> None:
+        raise OperationalError("no such table: hush-hush")
 
 
 class NoAuthority:
@@ -256,6 +270,70 @@ def test_deadline_in_range(value: float) -> None:
     assert ids({"HIBP_DEADLINE": value}) == []
 
 
+# The proxy of the environment
+
+
+SOCKS = "socks5h://user:hush-hush@proxy.example:1080"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no proxy."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize(
+    "proxy", [SOCKS, SOCKS.upper(), "socks4a://h:1", "socks5://h", "socks://h"]
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_socks_proxy(name: str, proxy: str, debug: bool, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, proxy)
+    message = only(DEBUG=debug)
+    assert (message.id, message.level) == ("credfirewall.W017", WARNING)
+    assert "SOCKS proxies are not supported: screening would answer unknown" in message.msg
+    assert "hush-hush" not in f"{message.msg} {message.hint} {message.obj}".lower()
+
+
+@pytest.mark.parametrize(
+    ("variables", "credfirewall"),
+    [
+        ({"ALL_PROXY": "http://proxy.example:3128"}, {}),
+        ({"ALL_PROXY": "proxy.example:3128"}, {}),
+        ({"ALL_PROXY": SOCKS, "HTTPS_PROXY": "http://proxy.example:3128"}, {}),
+        ({"ALL_PROXY": SOCKS, "NO_PROXY": "pwnedpasswords.com"}, {}),
+        ({"HTTP_PROXY": SOCKS}, {}),
+        ({"HTTPS_PROXY": SOCKS}, {"HIBP_URL": "http://127.0.0.1:8000/"}),
+        ({"ALL_PROXY": SOCKS}, {"SOURCES": ["bundled"]}),
+    ],
+)
+def test_proxy_that_is_no_matter(
+    variables: dict[str, str], credfirewall: dict[str, Any], environment: pytest.MonkeyPatch
+) -> None:
+    """Another kind, one that another comes before, or one that nothing is asked through."""
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert ids(credfirewall) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"HIBP_URL": "https://[::1/"}, ["E004"]),
+        ({"HIBP_URL": 1}, ["E003"]),
+        ({"SOURCES": 1}, ["E003"]),
+    ],
+)
+def test_proxy_of_settings_that_are_wrong(
+    wrong: dict[str, Any], told: list[str], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("ALL_PROXY", SOCKS)
+    assert ids(wrong) == told
+
+
 # SOURCES
 
 
@@ -280,9 +358,10 @@ def test_sources_that_are_fine(sources: list[str]) -> None:
         (["..."], "E010", "path of a class"),
         (["a.b\0c"], "E010", "path of a class"),
         ([here(make_fitting)], "E011", "without arguments"),
-        ([here(NeedsArguments)], "E011", "without arguments"),
         ([here(NoAuthority)], "E011", "without arguments"),
         ([here(NoLookup)], "E011", "without arguments"),
+        ([here(NeedsArguments)], "W016", "without arguments"),
+        ([here(NeedsTable)], "W016", "in lookup()"),
         (["hibp", "hibp"], "W001", "Keep the first"),
         ([here(Fitting), here(Fitting)], "W001", "Keep the first"),
     ],
@@ -298,13 +377,29 @@ def test_wrong_sources(sources: list[str], code: str, told: str) -> None:
     ("thing", "reason"),
     [
         (make_fitting, "is not a class"),
-        (NeedsArguments, "raises TypeError when it is made"),
         (NoAuthority, "lacks name, authoritative or lookup()"),
         (NoLookup, "lacks name, authoritative or lookup()"),
+        (NameFails, "lacks name, authoritative or lookup()"),
     ],
 )
 def test_what_keeps_a_class_from_being_a_source(thing: Callable[..., Any], reason: str) -> None:
     assert f"it {reason}." in only({"SOURCES": [here(thing)]}).msg
+
+
+@pytest.mark.parametrize(
+    ("source", "error"), [(NeedsArguments, "TypeError"), (NeedsTable, "OperationalError")]
+)
+def test_source_that_cannot_be_made_yet(
+    source: type, error: str, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its table may be what the first migrate makes: no error stops that."""
+    message = only({"SOURCES": [here(source)]})
+    assert (message.id, message.level) == ("credfirewall.W016", WARNING)
+    assert f"raises {error}" in message.msg
+    assert "hush-hush" not in f"{message.msg} {message.hint}"
+    settings.CREDFIREWALL = {"SOURCES": [here(source)], "SINGLE_PROCESS": True}
+    call_command("check", tags=["credfirewall"])
+    assert "credfirewall.W016" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["..", "json.", "json.a b", "json.a\0b", "json.1"])
