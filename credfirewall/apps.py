@@ -13,7 +13,9 @@ class CredfirewallConfig(AppConfig):
 
     def ready(self) -> None:
         from credfirewall import checks
+        from credfirewall.audit import receivers
         from credfirewall.screening.sources import blocklist
 
         checks.register()
         blocklist.connect()
+        receivers.connect()

@@ -203,6 +203,8 @@ class Conf:
     AUDIT_IP = Setting("truncated", choice("truncated", "full", "hashed", "none"))
     AUDIT_RETENTION_DAYS = Setting(365, integer(1, 36_500))
     AUDIT_ON_FAILURE = Setting("log", choice("log", "raise"))
+    AUDIT_ANCHOR = Setting[str | os.PathLike[str] | None](None, optional(path))
+    AUDIT_PUBLIC_KEY = Setting[str | None](None, optional(text))
     API_AUTHENTICATION = Setting[Sequence[str] | None](None, optional(dotted_paths))
     API_PERMISSIONS = Setting[Sequence[str] | Mapping[str, Sequence[str]] | None](
         None, optional(dotted_paths)

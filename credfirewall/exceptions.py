@@ -35,3 +35,24 @@ class SourceUnavailable(CredfirewallError):  # noqa: N818 - an outcome, named as
         self.reason = reason
         self.retry_after = retry_after
         """Seconds that the source asked us to stay away, when it did."""
+
+
+class AuditIsAppendOnly(CredfirewallError, TypeError):  # noqa: N818 - an outcome, named as one
+    """Rows of the audit log are recorded, and purged when they are old; nothing else."""
+
+    code = "audit_append_only"
+
+    def __init__(self) -> None:
+        super().__init__("audit events are recorded with credfirewall.audit.record() and then stay")
+
+
+class AuditUnavailable(CredfirewallError):  # noqa: N818 - an outcome, named as one
+    """An event could not be recorded, and must not happen unrecorded. It is in the log handler."""
+
+    code = "audit_unavailable"
+
+
+class AuditRefused(CredfirewallError):  # noqa: N818 - an outcome, named as one
+    """The log was not purged or sealed; the message says why, and what to do."""
+
+    code = "audit_refused"

@@ -41,6 +41,8 @@ CONTRACT: dict[str, Any] = {
     "AUDIT_IP": "truncated",
     "AUDIT_RETENTION_DAYS": 365,
     "AUDIT_ON_FAILURE": "log",
+    "AUDIT_ANCHOR": None,
+    "AUDIT_PUBLIC_KEY": None,
     "API_AUTHENTICATION": None,
     "API_PERMISSIONS": None,
 }

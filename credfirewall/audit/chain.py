@@ -1,0 +1,76 @@
+"""The chain of seals: which log this is, and what was sealed last."""
+
+import threading
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import IntegrityError, connections, transaction
+
+from credfirewall.audit import rows, seals
+from credfirewall.audit.keys import AuditKey, ring
+from credfirewall.audit.models import AuditSeal
+
+_logs: dict[str, uuid.UUID] = {}
+_lock = threading.Lock()
+
+
+def log_id(using: str) -> uuid.UUID:
+    """Return the random id of the log in database ``using``; the first to ask makes it.
+
+    It is in each row's MAC, so a row of another log is no row of this one, whatever the keys.
+    """
+    known = _logs.get(using)
+    if known is None:
+        first = AuditSeal.objects.using(using).filter(position=0).first() or _begin(using)
+        known = first.log
+        if not connections[using].in_atomic_block:  # where what was begun may be rolled back
+            _logs[using] = known
+    return known
+
+
+def forget(using: str | None = None, **_signal: Any) -> None:
+    """Read the id anew: tables were emptied, or made."""
+    _logs.clear()
+
+
+def last(using: str) -> AuditSeal:
+    """Return the newest seal."""
+    newest = AuditSeal.objects.using(using).order_by("-position").first()
+    return newest or _begin(using)
+
+
+def make(
+    previous: AuditSeal | None, root: str, count: int, at: datetime, key: AuditKey
+) -> AuditSeal:
+    """Return the seal that follows ``previous``, not saved."""
+    seal = AuditSeal(
+        position=previous.position + 1 if previous else 0,
+        log=previous.log if previous else uuid.uuid4(),
+        previous=previous.head if previous else "",
+        root=root,
+        count=count,
+        at=at,
+        key=key.id,
+    )
+    seal.head = head_of(seal)
+    seal.mac = seals.mac(key.seal, seal.head.encode())
+    return seal
+
+
+def head_of(seal: AuditSeal) -> str:
+    """Compute the head of a seal from its other columns."""
+    at = rows.microseconds(seal.at)
+    return seals.head(
+        seal.log.hex, seal.position, seal.previous, seal.root, seal.count, at, seal.key
+    )
+
+
+def _begin(using: str) -> AuditSeal:
+    genesis = make(None, seals.EMPTY_ROOT, 0, datetime.now(UTC), ring().first)
+    try:
+        with transaction.atomic(using=using):
+            genesis.save(force_insert=True, using=using)
+    except IntegrityError:  # another process was first
+        return AuditSeal.objects.using(using).get(position=0)
+    return genesis

@@ -1,0 +1,339 @@
+"""What is recorded: one closed list of events, each with the details that it may have. Pure.
+
+A detail is a number, a truth value or a ``Code``, which is a name out of somebody's source code:
+there is no place for text that a person typed, so no place where a secret could land. Who acted
+and whom it concerns is said by ``Party``, whose text is kept apart and can be erased.
+"""
+
+import json
+import re
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from types import NoneType
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+
+from credfirewall.audit.text import bounded
+
+EVENTS: dict[str, type["Event"]] = {}
+"""The closed list (ASVS 16.1.1), by name."""
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class Outcome(StrEnum):
+    SUCCESS = "success"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOTICE = "notice"
+
+
+class Code(str):
+    """A name from source code: of a source, a reason, a command. At most 64 characters of ASCII."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> "Code":
+        if not _CODE.fullmatch(value):
+            raise ValueError("not a code: letters, digits and _ . : - are, at most 64")
+        return super().__new__(cls, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody who acts, or whom an act concerns. The text survives the account."""
+
+    type: str
+    id: str = ""
+    text: str = ""
+
+    @classmethod
+    def of(cls, who: Any) -> "Party":
+        """Return the party of a user, AnonymousUser, None, or of a Party itself."""
+        if isinstance(who, Party):
+            return who
+        if who is None or not getattr(who, "is_authenticated", True):
+            return ANONYMOUS
+        if getattr(who, "pk", None) is None:  # somebody who is just signing up
+            return cls("user")
+        return cls("user", bounded(who.pk, 64), bounded(who.get_username(), 254))
+
+    @classmethod
+    def command(cls, name: str) -> "Party":
+        """Return the party of a management command."""
+        return cls("command", Code(name))
+
+
+ANONYMOUS = Party("anonymous")
+NOBODY = Party("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One kind of act or finding. The fields of a subclass are its details.
+
+    ``vital``: must not happen unrecorded; a failing log raises, whatever AUDIT_ON_FAILURE says.
+    Raises TypeError or ValueError for a detail that is not what its field says.
+    """
+
+    name: ClassVar[str]
+    outcome: ClassVar[Outcome] = Outcome.SUCCESS
+    vital: ClassVar[bool] = False
+    _types: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls.name = _WORD.sub("_", cls.__name__).lower()
+        EVENTS[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        types = type(self).__dict__.get("_types")
+        if types is None:
+            types = type(self)._types = get_type_hints(type(self))
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name), types[field.name])
+
+    def details(self) -> dict[str, Any]:
+        """Return the fields, as what JSON can hold."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def canonical_details(self) -> str:
+        """Return the details as JSON in one form only: sorted, ASCII, no spaces."""
+        return json.dumps(self.details(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _check(name: str, value: object, wanted: Any) -> None:
+    """Raise TypeError unless ``value`` is exactly of a type that ``wanted`` allows."""
+    if get_origin(wanted) is tuple:
+        if type(value) is not tuple or len(value) > 32 or any(type(v) is not Code for v in value):
+            raise TypeError(f"{name} must be a tuple of at most 32 codes")
+        return
+    allowed = get_args(wanted) or (wanted,)
+    if type(value) not in allowed:
+        raise TypeError(f"{name} must be {' or '.join(each.__name__ for each in allowed)}")
+    if not set(allowed) <= {Code, int, float, bool, NoneType}:
+        raise TypeError(f"{name} has a type that no detail may have")
+
+
+# The four doors
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreeningRefused(Event):
+    """A password was refused because a source knows it."""
+
+    outcome = Outcome.REFUSED
+    source: Code
+    count: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreeningUnknown(Event):
+    """No source could answer; ``accepted`` says what ON_UNKNOWN made of that."""
+
+    outcome = Outcome.NOTICE
+    reason: Code
+    accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreeningDegraded(Event):
+    """A source stopped answering ("degraded") or is not asked for a while ("open")."""
+
+    outcome = Outcome.FAILED
+    source: Code
+    state: Code
+    reason: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreeningRecovered(Event):
+    """A source answers again."""
+
+    source: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordGenerated(Event):
+    """Values were generated. The specification and the entropy are kept, never a value."""
+
+    kind: Code
+    count: int
+    length: int
+    entropy_bits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyChecked(Event):
+    """A password was held against the policy on request."""
+
+    acceptable: bool
+    violations: tuple[Code, ...]
+    breach: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryCreated(Event):
+    """A one-time delivery was made."""
+
+    vital = True
+    delivery: Code
+    mode: Code
+    channel: Code
+    ttl: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRedeemed(Event):
+    """A delivery was redeemed: its secret shown, or a password set with it."""
+
+    vital = True
+    delivery: Code
+    mode: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRefused(Event):
+    """Somebody with the token was not let through."""
+
+    outcome = Outcome.REFUSED
+    vital = True
+    delivery: Code
+    reason: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryReused(Event):
+    """A token was presented again after its use."""
+
+    outcome = Outcome.REFUSED
+    vital = True
+    delivery: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryExpired(Event):
+    """A delivery ended unused."""
+
+    outcome = Outcome.NOTICE
+    vital = True
+    delivery: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRevoked(Event):
+    """A delivery was taken back."""
+
+    vital = True
+    delivery: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryReissued(Event):
+    """A delivery was made again, under a new token."""
+
+    vital = True
+    delivery: Code
+    replaced: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryReported(Event):
+    """The holder of a link said: it was not me."""
+
+    outcome = Outcome.NOTICE
+    vital = True
+    delivery: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureFound(Event):
+    """An account was seen to use a breached password."""
+
+    outcome = Outcome.NOTICE
+    source: Code
+    count: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureResolved(Event):
+    """An exposed account changed its password."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginRefused(Event):
+    """A sign-in was refused."""
+
+    outcome = Outcome.REFUSED
+    reason: Code
+
+
+# The house itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitHit(Event):
+    """A rate was used up."""
+
+    outcome = Outcome.REFUSED
+    rate: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRotated(Event):
+    """A new key came first in a ring."""
+
+    vital = True
+    ring: Code
+    key: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigurationChanged(Event):
+    """Somebody changed what credfirewall goes by, such as the blocklist."""
+
+    object: Code
+    action: Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRead(Event):
+    """Somebody read the log; which filters were set, not to what."""
+
+    view: Code
+    filters: tuple[Code, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditExported(Event):
+    """Rows left the log."""
+
+    vital = True
+    format: Code
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPurged(Event):
+    """Sealed batches past their retention were removed; their seals and stubs stay."""
+
+    vital = True
+    seals: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditErased(Event):
+    """The personal text about somebody was erased from the log; the rows stay."""
+
+    vital = True
+    texts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditVerified(Event):
+    """The log was verified."""
+
+    outcome = Outcome.NOTICE
+    seals: int
+    rows: int
+    findings: int

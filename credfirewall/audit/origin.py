@@ -1,0 +1,68 @@
+"""Where the act that is going on comes from: a request, a command, or nobody knows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from credfirewall.addresses import Address, client_address
+from credfirewall.audit.events import NOBODY, Party
+from credfirewall.audit.text import bounded
+
+REQUEST_ID_HEADERS = ("HTTP_X_REQUEST_ID", "HTTP_X_CORRELATION_ID")
+
+
+@dataclass(slots=True)
+class Origin:
+    """What is known of the one who acts. ``pending`` are events that wait for a transaction."""
+
+    actor: Callable[[], Party]
+    address: Address | None = None
+    user_agent: str = ""
+    request_id: str = ""
+    pending: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of_request(cls, request: Any) -> "Origin":
+        """Return the origin of a Django request; its user is asked for when something happens."""
+        return cls.of_meta(request.META, lambda: Party.of(getattr(request, "user", None)))
+
+    @classmethod
+    def of_meta(cls, meta: Mapping[str, Any], actor: Callable[[], Party]) -> "Origin":
+        """Return the origin of a request whose headers are in ``meta``."""
+        identifiers = (meta.get(name) for name in REQUEST_ID_HEADERS)
+        return cls(
+            actor,
+            client_address(meta),
+            bounded(meta.get("HTTP_USER_AGENT", ""), 256),
+            bounded(next(filter(None, identifiers), ""), 64),
+        )
+
+
+_current: ContextVar[Origin | None] = ContextVar("credfirewall_audit_origin", default=None)
+
+
+def current() -> Origin | None:
+    """Return the origin of what is going on in this context."""
+    return _current.get()
+
+
+@contextmanager
+def acting(origin: Origin) -> Iterator[Origin]:
+    """Say where what happens in this block comes from."""
+    token = _current.set(origin)
+    try:
+        yield origin
+    finally:
+        _current.reset(token)
+
+
+def command(name: str) -> Origin:
+    """Return the origin of a management command."""
+    party = Party.command(name)
+    return Origin(lambda: party)
+
+
+def nobody() -> Party:
+    return NOBODY
