@@ -2,7 +2,8 @@
 """The one way in: set-up and tasks. Standard library only.
 
     python3 dev.py demo [--port 8000]      serve the demo site, with accounts to sign in with
-    python3 dev.py test [pytest options]   all tests on SQLite, then on PostgreSQL the database ones
+    python3 dev.py test [pytest options]   all tests on SQLite, then the database-facing ones on
+                                           PostgreSQL and on MariaDB
     python3 dev.py lint                    format, rules, types, imports, migrations, deployment
     python3 dev.py bench [names]           the benchmarks, or those named
     python3 dev.py build [--outdir DIR]    the wheel and the source archive, into dist/
@@ -41,7 +42,10 @@ VERSION = ".".join(map(str, sys.version_info[:2]))
 # Never the interpreter of an environment: that may be the very one to be made anew.
 BASE = getattr(sys, "_base_executable", None) or sys.executable
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+MARIADB = ("mariadbd", "mariadb-install-db", "my_print_defaults")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Where servers are: an account other than root need not have it on its PATH.
+SERVERS = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/libexec")
 # What bends Python, pip, pytest or Django; of pip's, what it needs to reach an index stays.
 TRAPS = ("PYTHON", "PYTEST_", "PIP_", "UV_", "RUFF_", "MYPY", "VIRTUAL_ENV", "DJANGO_", "CONDA_")
 # What stays of a catalogue's header.
@@ -141,10 +145,17 @@ def apt_install(*packages: str) -> bool:
     say(f"Installing {', '.join(packages)} with apt-get: a minute or so")
     apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y")
     quietly(*apt, "update")
-    installed, output = quietly(*apt, "install", "--no-install-recommends", *packages)
+    # What else is installed, MySQL say, is not ours to take away.
+    gently = ("--no-install-recommends", "--no-remove")
+    installed, output = quietly(*apt, "install", *gently, *packages)
     if not installed:
         say(f"apt-get could not:\n{tail(output)}")
     return installed
+
+
+def which(name: str) -> str | None:
+    """Where a server's program is."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SERVERS)))
 
 
 def make(venv: Path) -> None:
@@ -260,23 +271,27 @@ def demo(venv: Path, arguments: Sequence[str]) -> int:
 
 
 def test(venv: Path, arguments: Sequence[str]) -> int:
-    """Everything on SQLite, then again on PostgreSQL what touches the database."""
+    """Everything on SQLite, then again on PostgreSQL and MariaDB what touches the database."""
     python = prepare(venv)
     # A small Debian lacks the last, which playwright's own Node needs.
-    packages = ("chromium", "fonts-liberation", "libatomic1")
+    packages = ["chromium", "fonts-liberation", "libatomic1"]
     driver = quietly(python, "-m", "playwright", "--version")[0]
     if not (driver and any(map(shutil.which, BROWSERS))) and not apt_install(*packages):
         say(f"The browser tests cannot start. On Debian, what they need is {' '.join(packages)}")
+    # Without mariadb-server, which would have the system start one.
+    packages = ["mariadb-server-core", "mariadb-client-core"]
+    if not all(map(which, MARIADB)) and not apt_install(*packages):
+        say(f"MariaDB cannot start. On Debian, what it needs is {' '.join(packages)}")
     words = {0: "passed", 1: "FAILED", 2: "INTERRUPTED", 5: "ran nothing"}
     results, status = [], 0
-    for title in ("SQLite", "PostgreSQL"):
+    for title in ("SQLite", "PostgreSQL", "MariaDB"):
         say(f"Tests on {title}")
         began = time.monotonic()
         code = run(python, "-m", "pytest", "--database", title.lower(), *arguments)
         spent = time.monotonic() - began
         results.append(f"{title} {words.get(code, f'ended with status {code}')} in {spent:.0f} s")
-        # A selection may hold no database test at all.
-        status = status or (0 if code == 5 and title == "PostgreSQL" else code)
+        # A selection may hold no database test at all, and a machine no such server.
+        status = status or (0 if code == 5 and title != "SQLite" else code)
     say(f"Tests: {', '.join(results)}")
     return status
 

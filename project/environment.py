@@ -1,6 +1,7 @@
 """What the settings read from outside: environment variables and the checkout's own secret."""
 
 import contextlib
+import importlib.util
 import ipaddress
 import os
 import secrets
@@ -108,10 +109,27 @@ def database(url: str, *, keep: int = 0) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         }
-    else:
-        entry["CONN_MAX_AGE"] = keep
-        entry["CONN_HEALTH_CHECKS"] = bool(keep)
+        return entry
+    if entry["ENGINE"] == "django.db.backends.mysql":
+        provide_mysqldb()
+        entry["OPTIONS"] = {
+            "charset": "utf8mb4",
+            # What does not fit is refused, and never cut.
+            "init_command": "SET sql_mode = 'STRICT_TRANS_TABLES'",
+            "isolation_level": "read committed",
+            **entry.get("OPTIONS", {}),
+        }
+    entry["CONN_MAX_AGE"] = keep
+    entry["CONN_HEALTH_CHECKS"] = bool(keep)
     return entry
+
+
+def provide_mysqldb() -> None:
+    """Have Django use PyMySQL where mysqlclient, which has no wheels for Linux, is not there."""
+    if importlib.util.find_spec("MySQLdb") is None and importlib.util.find_spec("pymysql"):
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
 
 
 def redis_cache(url: str) -> dict[str, Any]:

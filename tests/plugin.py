@@ -8,14 +8,17 @@ from typing import NoReturn
 
 import pytest
 
-from tests.servers import Unavailable, start_postgres
+from tests.servers import Unavailable, start_mariadb, start_postgres
 
 # Each would send the tests somewhere else than to the servers that they start.
-OUTSIDE = ("CREDFIREWALL_", "DATABASE_URL", "REDIS_URL", "PG", "DJANGO_")
+OUTSIDE = ("CREDFIREWALL_", "DATABASE_URL", "REDIS_URL", "PG", "MYSQL_", "MARIADB_", "DJANGO_")
 REAL_RANGES = "CREDFIREWALL_REAL_RANGES"
 """Names a folder of real ranges for a test that makes its own without one."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+SERVERS = {"postgresql": ("PostgreSQL", start_postgres), "mariadb": ("MariaDB", start_mariadb)}
+"""What `--database` starts; SQLite needs nothing to be started."""
 
 missing = pytest.StashKey[dict[str, str]]()
 
@@ -36,9 +39,9 @@ def unavailable(config: pytest.Config, part: str, reason: str) -> NoReturn:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database",
-        choices=("sqlite", "postgresql"),
+        choices=("sqlite", *SERVERS),
         default="sqlite",
-        help="what the tests run on; on postgresql, only those that touch the database",
+        help="what the tests run on; on a server, only those that touch the database",
     )
 
 
@@ -55,11 +58,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     files = tempfile.TemporaryDirectory(prefix="credfirewall-tests-")
     early_config.add_cleanup(files.cleanup)
     os.environ["DATABASE_URL"] = f"sqlite:///{files.name}/test.sqlite3"
-    if early_config.known_args_namespace.database == "postgresql":
+    if chosen := SERVERS.get(early_config.known_args_namespace.database):
+        title, start = chosen
         try:
-            server = start_postgres()
+            server = start()
         except Unavailable as error:
-            early_config.stash[missing]["PostgreSQL"] = str(error)
+            early_config.stash[missing][title] = str(error)
             if in_ci():
                 raise pytest.UsageError(f"could not start: {error}") from error
         else:
@@ -69,7 +73,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def touches_database(item: pytest.Item) -> bool:
-    """Whether the other database may give another answer."""
+    """Whether another database may give another answer."""
     from django.test import TransactionTestCase
 
     fixtures = {"db", "transactional_db", "live_server", "admin_user", "admin_client"}
@@ -83,19 +87,26 @@ def touches_database(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what touches the database; on PostgreSQL, leave out everything else."""
+    """Mark what touches the database; on a database server, leave out everything else."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
         elif touches_database(item):
             item.add_marker("database")
-    if config.getoption("--database") == "postgresql":
+    if server := SERVERS.get(config.getoption("--database")):
         chosen = [item for item in items if item.get_closest_marker("database")]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
-    if reason := config.stash[missing].get("PostgreSQL"):
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=f"PostgreSQL could not start: {reason}"))
+        if reason := config.stash[missing].get(server[0]):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason=f"{server[0]} could not start: {reason}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session that has skipped all of its tests has run nothing, and does not say "passed"."""
+    server = SERVERS.get(session.config.getoption("--database"))
+    if server and server[0] in session.config.stash[missing] and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def pytest_terminal_summary(

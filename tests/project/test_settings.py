@@ -227,6 +227,30 @@ def test_database() -> None:
     assert postgres["CONN_MAX_AGE"] == 60
 
 
+def test_mariadb() -> None:
+    url = "mysql://dana:p%40ss@db.example.com:3307/firewall?ssl-ca=ca.pem&isolation_level=serializable"
+    entry = environment.database(url, keep=60)
+    assert entry["ENGINE"] == "django.db.backends.mysql"
+    assert (entry["USER"], entry["PASSWORD"], entry["NAME"]) == ("dana", "p@ss", "firewall")
+    assert (entry["HOST"], entry["PORT"]) == ("db.example.com", 3307)
+    assert entry["CONN_MAX_AGE"] == 60
+    assert entry["OPTIONS"] == {
+        "charset": "utf8mb4",
+        "init_command": "SET sql_mode = 'STRICT_TRANS_TABLES'",
+        "isolation_level": "serializable",
+        "ssl": {"ca": "ca.pem"},
+    }
+    entry = environment.database("mysql://127.0.0.1/firewall")
+    assert entry["OPTIONS"]["isolation_level"] == "read committed"
+    # Django takes whichever client is there.
+    done = python(
+        {**PRODUCTION, "DATABASE_URL": "mysql://127.0.0.1/firewall"},
+        "-c",
+        "import django; django.setup(); from django.db import connection as c; print(c.vendor)",
+    )
+    assert (done.stdout, done.stderr) == ("mysql\n", "")
+
+
 def test_redis_cache(settings: Settings, own_valkey: Server) -> None:
     settings.CACHES = {"default": environment.redis_cache(own_valkey.url)}
     cache = caches["default"]
