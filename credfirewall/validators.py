@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 
+from credfirewall.audit.events import Code, ScreeningRefused, ScreeningUnknown
+from credfirewall.audit.services import record
 from credfirewall.conf import conf
 from credfirewall.exceptions import PasswordNotText, PasswordTooLong
 from credfirewall.screening import context
@@ -38,6 +40,16 @@ def _check_usable(password: str) -> None:
         raise _unusable(PasswordTooLong.code)
     if not is_text(password):
         raise _unusable(PasswordNotText.code)
+
+
+def _record(verdict: Verdict, user: Any, *, refused: bool) -> None:
+    """Put what is not clean into the audit log; clean is a mere number in the metrics."""
+    if verdict.status is Status.BREACHED:
+        source = Code.of(verdict.source)
+        record(ScreeningRefused(source=source, count=verdict.count), subject=user)
+    elif verdict.status is Status.UNKNOWN:
+        reason = Code.of(verdict.reason)
+        record(ScreeningUnknown(reason=reason, accepted=not refused), subject=user)
 
 
 class LengthValidator:
@@ -114,10 +126,12 @@ class BreachedPasswordValidator:
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:
         _check_usable(password)
-        self._judge(screen(password, user=user))
+        self._judge(screen(password, user=user), user)
 
-    def _judge(self, verdict: Verdict) -> None:
-        if not is_refused(verdict):
+    def _judge(self, verdict: Verdict, user: Any) -> None:
+        refused = is_refused(verdict)
+        _record(verdict, user, refused=refused)
+        if not refused:
             return
         if verdict.status is Status.UNKNOWN:
             raise ValidationError(
@@ -167,7 +181,7 @@ class BlocklistValidator(BreachedPasswordValidator):
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:
         _check_usable(password)
-        self._judge(screen_locally(password, user=user))
+        self._judge(screen_locally(password, user=user), user)
 
     def get_help_text(self) -> str:
         return _("Your password can't be on the list of common or forbidden passwords.")

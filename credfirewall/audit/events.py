@@ -38,6 +38,12 @@ class Code(str):
             raise ValueError("not a code: letters, digits and _ . : - are, at most 64")
         return super().__new__(cls, value)
 
+    @classmethod
+    def of(cls, value: object) -> "Code":
+        """Return the code of a name that a host chose; what is none becomes "other"."""
+        text = str(value)
+        return cls(text) if _CODE.fullmatch(text) else cls("other")
+
 
 @dataclass(frozen=True, slots=True)
 class Party:

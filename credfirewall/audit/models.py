@@ -91,15 +91,15 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.event} {self.at:%Y-%m-%d %H:%M:%S}"
 
-    def insert(self, using: str) -> None:
-        """Add this row: the one way in."""
-        super().save(force_insert=True, using=using)
-
     def save(self, *_: Any, **__: Any) -> NoReturn:
         raise AuditIsAppendOnly
 
     def delete(self, *_: Any, **__: Any) -> NoReturn:
         raise AuditIsAppendOnly
+
+    def insert(self, using: str) -> None:
+        """Add this row: the one way in."""
+        super().save(force_insert=True, using=using)
 
 
 class AuditIdentity(models.Model):

@@ -7,7 +7,9 @@ from django.db import router
 from django.db.models.signals import post_migrate
 
 from credfirewall.audit import chain, sealing, services, triggers
+from credfirewall.audit.events import Code, ScreeningDegraded, ScreeningRecovered
 from credfirewall.audit.models import AuditSeal
+from credfirewall.signals import source_degraded
 
 
 def connect() -> None:
@@ -18,6 +20,7 @@ def connect() -> None:
     config = apps.get_app_config("credfirewall")
     post_migrate.connect(_migrated, sender=config, dispatch_uid=identity)
     request_finished.connect(_finished, dispatch_uid=identity)
+    source_degraded.connect(_changed, dispatch_uid=identity)
     services.AFTER_COMMIT[:] = [sealing.after_commit]
 
 
@@ -27,6 +30,16 @@ def _migrated(using: str, **_signal: Any) -> None:
     if router.allow_migrate_model(using, AuditSeal):
         triggers.after_migrate(using)
         chain.log_id(using)
+
+
+def _changed(source: str, state: str, reason: str, **_signal: Any) -> None:
+    """Note what became of a source. ``screen`` never writes, so it waits for who called that."""
+    if state == "recovered":
+        services.later(ScreeningRecovered(source=Code.of(source)))
+    else:
+        services.later(
+            ScreeningDegraded(source=Code.of(source), state=Code.of(state), reason=Code.of(reason))
+        )
 
 
 def _finished(**_signal: Any) -> None:

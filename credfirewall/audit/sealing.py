@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import Error, IntegrityError, OperationalError, connections, router, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from credfirewall.audit import anchor, chain, rows, seals
+from credfirewall.audit import anchor, chain, seals
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditMember, AuditSeal, AuditTally
 from credfirewall.conf import conf

@@ -49,7 +49,10 @@ def root(leaves: Sequence[bytes]) -> str:
     level = list(leaves)
     sha256 = hashlib.sha256
     while len(level) > 1:
-        paired = [sha256(NODE + one + two).digest() for one, two in zip(level[::2], level[1::2])]
+        paired = [
+            sha256(NODE + one + two).digest()
+            for one, two in zip(level[::2], level[1::2], strict=False)
+        ]
         level = paired + level[len(paired) * 2 :]
     return level[0].hex()
 

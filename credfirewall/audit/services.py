@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -43,14 +43,27 @@ NO_DATABASE = (
 """What keeps a row from being written."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
-    """A row that is complete and authenticated, and where it belongs."""
+    """A row to be written: what it says, and the names that belong to it."""
 
     row: AuditEvent
-    identities: list[AuditIdentity]
+    names: dict[str, Party]
     using: str
     vital: bool
+    identities: list[AuditIdentity] = field(default_factory=list)
+
+    def complete(self) -> None:
+        """Bind the row to its log and its names, and authenticate it."""
+        if self.row.mac:
+            return
+        self.row.log = chain.log_id(self.using)
+        for role, party in self.names.items():
+            if party.text:
+                identity, is_new = _identity(party, self.using)
+                setattr(self.row, role, identity.ref)
+                self.identities += [identity] * is_new
+        rows.authenticate(self.row, ring().first)
 
 
 def record(
@@ -69,25 +82,33 @@ def record(
     take an event that is vital, or any with AUDIT_ON_FAILURE "raise"; else what cannot be written
     is in the log handler, and the site goes on.
     """
-    where = Origin.of_request(request) if request is not None else origin.current()
-    alias = using or router.db_for_write(AuditEvent)
+    draft = _draft(event, actor, subject, request, using)
     flush()
-    draft = None
     try:
-        draft = _draft(event, actor, subject, where, alias)
-        _write(draft, where)
+        draft.complete()
+        _write(draft)
     except NO_DATABASE as error:
-        row = draft.row if draft else _row(event, actor, subject, where)
-        _emit(row, failed=type(error).__name__)
+        _emit(draft.row, failed=type(error).__name__)
         if event.vital or conf.AUDIT_ON_FAILURE == "raise":
             raise AuditUnavailable(f"{event.name} could not be recorded") from error
-        return row
     return draft.row
 
 
 async def arecord(event: Event, **how: Any) -> AuditEvent:
     """Record ``event`` as ``record`` does, from asynchronous code."""
     return await sync_to_async(record)(event, **how)
+
+
+def later(
+    event: Event, *, actor: Any = None, subject: Any = None, using: str | None = None
+) -> None:
+    """Record ``event`` where nothing may be written now: at the end of the request or command.
+
+    Its line in the log is written at once.
+    """
+    draft = _draft(event, actor, subject, None, using)
+    _emit(draft.row)
+    _wait(draft)
 
 
 def flush() -> None:
@@ -99,42 +120,32 @@ def flush() -> None:
     waiting.clear()
     for draft in drafts:
         try:
-            _insert(draft)
+            draft.complete()
+            _insert(draft, emitted=True)
         except NO_DATABASE as error:
             _emit(draft.row, failed=type(error).__name__)
 
 
-def _draft(event: Event, actor: Any, subject: Any, where: Origin | None, using: str) -> Draft:
-    row = _row(event, actor, subject, where)
-    row.log = chain.log_id(using)
-    identities = []
-    for name, party in (("actor", _actor(actor, where)), ("subject", _party(subject))):
-        if party.text:
-            identity, is_new = _identity(party, using)
-            setattr(row, name, identity.ref)
-            identities += [identity] * is_new
-    rows.authenticate(row, ring().first)
-    return Draft(row, identities, using, event.vital)
-
-
-def _row(event: Event, actor: Any, subject: Any, where: Origin | None) -> AuditEvent:
+def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | None) -> Draft:
+    where = Origin.of_request(request) if request is not None else origin.current()
     now = datetime.now(UTC)
-    acting, concerned = _actor(actor, where), _party(subject)
-    return AuditEvent(
+    names = {"actor": _actor(actor, where), "subject": _party(subject)}
+    row = AuditEvent(
         schema=SCHEMA,
         at=now,
         event=event.name,
         outcome=event.outcome.value,
         source=str(getattr(event, "source", "")),
-        actor_type=acting.type,
-        actor_id=acting.id,
-        subject_type=concerned.type,
-        subject_id=concerned.id,
+        actor_type=names["actor"].type,
+        actor_id=names["actor"].id,
+        subject_type=names["subject"].type,
+        subject_id=names["subject"].id,
         address=kept(where.address, ring().first.address, now) if where else "",
         user_agent=where.user_agent if where else "",
         request_id=where.request_id if where else "",
         details=event.canonical_details(),
     )
+    return Draft(row, names, using or router.db_for_write(AuditEvent), event.vital)
 
 
 def _actor(actor: Any, where: Origin | None) -> Party:
@@ -174,7 +185,7 @@ def forget_identities(**_signal: Any) -> None:
 # Writing
 
 
-def _write(draft: Draft, where: Origin | None) -> None:
+def _write(draft: Draft) -> None:
     if not _in_transaction(draft.using):
         _insert(draft)
         return
@@ -184,9 +195,7 @@ def _write(draft: Draft, where: Origin | None) -> None:
         return
     # The caller's transaction may well be rolled back because of this very refusal.
     _emit(draft.row)
-    waiting = _pending()
-    if len(waiting) < MOST_PENDING:
-        waiting.append(draft)
+    waiting = _wait(draft)
     with transaction.atomic(using=draft.using):
         _store(draft)
     committed = partial(_committed, draft, waiting)
@@ -200,13 +209,14 @@ def _guard(draft: Draft) -> Any:
     return transaction.atomic(using=draft.using)
 
 
-def _insert(draft: Draft) -> None:
+def _insert(draft: Draft, *, emitted: bool = False) -> None:
     """Write the row, and tell of it once it is committed."""
     _store(draft)
-    if connections[draft.using].in_atomic_block and _in_transaction(draft.using):
-        transaction.on_commit(partial(_after, draft), using=draft.using, robust=True)
+    after = partial(_after, draft, emitted=emitted)
+    if _in_transaction(draft.using):
+        transaction.on_commit(after, using=draft.using, robust=True)
     else:
-        _after(draft)
+        after()
 
 
 def _store(draft: Draft) -> None:
@@ -216,8 +226,7 @@ def _store(draft: Draft) -> None:
 
 
 def _committed(draft: Draft, waiting: list[Draft]) -> None:
-    if draft in waiting:
-        waiting.remove(draft)
+    waiting[:] = [each for each in waiting if each is not draft]
     _after(draft, emitted=True)
 
 
@@ -252,12 +261,19 @@ def _in_transaction(using: str) -> bool:
     connection = connections[using]
     if not connection.in_atomic_block:
         return not connection.get_autocommit() if connection.connection is not None else False
-    return any(not block._from_testcase for block in connection.atomic_blocks)
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 
 # What waits
 
 _waiting = threading.local()
+
+
+def _wait(draft: Draft) -> list[Draft]:
+    waiting = _pending()
+    if len(waiting) < MOST_PENDING:
+        waiting.append(draft)
+    return waiting
 
 
 def _pending() -> list[Draft]:

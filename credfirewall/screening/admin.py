@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from credfirewall.audit.events import Code, ConfigurationChanged, Party
+from credfirewall.audit.services import record
 from credfirewall.screening.models import BlockedWord
 
 MOST_AT_ONCE = 1000
@@ -95,3 +98,22 @@ class BlockedWordAdmin(ModelAdmin):
                 "%d further word was added.", "%d further words were added.", len(words)
             )
             messages.info(request, text % len(words))
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        _record(request, "added", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        _record(request, "changed", obj)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for word in queryset:
+            _record(request, "deleted", word)
+        return super().log_deletions(request, queryset)
+
+
+def _record(request: HttpRequest, action: str, word: BlockedWord) -> None:
+    """Put a change into the audit log. The word itself is in the admin's own history."""
+    event = ConfigurationChanged(object=Code("blocked_word"), action=Code(action))
+    record(event, subject=Party("blocked_word", str(word.pk)), request=request)

@@ -1,0 +1,356 @@
+"""Verification: every row is the one that was recorded, every batch is whole, the chain unbroken.
+
+What is wrong is named. What cannot be seen from inside the database (its newest rows removed, or
+all of it rolled back to an older state) shows against an anchor only; without one the report says
+"not proven against truncation".
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import connections, router
+
+from credfirewall.audit import chain, rows, seals, triggers
+from credfirewall.audit.anchor import Anchored
+from credfirewall.audit.keys import AuditKey, ring
+from credfirewall.audit.models import (
+    AuditEvent,
+    AuditIdentity,
+    AuditMember,
+    AuditSeal,
+    AuditStub,
+    AuditVerification,
+)
+from credfirewall.audit.sealing import unsealed
+
+CHUNK = 2000
+"""Rows that are read at a time outside of batches."""
+
+
+class Fault(StrEnum):
+    """What a finding is about."""
+
+    ROW_CHANGED = "row_changed"
+    ROW_FORGED = "row_forged"
+    ROW_MISSING = "row_missing"
+    ROW_MOVED = "row_moved"
+    ROW_OF_ANOTHER_LOG = "row_of_another_log"
+    PLACE_EMPTY = "place_empty"
+    BATCH_CHANGED = "batch_changed"
+    BATCH_MISSING = "batch_missing"
+    SEAL_CHANGED = "seal_changed"
+    SEAL_MISSING = "seal_missing"
+    SEAL_UNSIGNED = "seal_unsigned"
+    STUB_CHANGED = "stub_changed"
+    PURGED_ROW = "purged_row"
+    NAME_CHANGED = "name_changed"
+    KEY_UNKNOWN = "key_unknown"
+    TRUNCATED = "truncated"
+    ROLLED_BACK = "rolled_back"
+    TRIGGER_MISSING = "trigger_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. ``where`` names a row, or a seal by its position."""
+
+    fault: Fault
+    where: str
+    text: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a verification found."""
+
+    log: str = ""
+    seal: int = 0
+    """The newest seal."""
+    since: int = 0
+    """The seal from which rows were read: 0 for all of them."""
+    rows: int = 0
+    waiting: int = 0
+    """Rows that no seal covers yet."""
+    anchored: int | None = None
+    """The newest seal that the anchor knows; None without one: not proven against truncation."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.findings
+
+    def add(self, fault: Fault, where: object, text: str) -> None:
+        self.findings.append(Finding(fault, str(where), text))
+
+
+Progress = Callable[[int], object]
+
+
+def verify(
+    using: str | None = None,
+    *,
+    anchor: Iterable[Anchored] | None = None,
+    public_key: Ed25519PublicKey | None = None,
+    resume: bool = False,
+    progress: Progress = lambda rows: None,
+) -> Report:
+    """Verify the log in database ``using`` and return what was found. Writes nothing.
+
+    ``resume`` reads the rows of those batches only that were sealed after the last sound
+    verification; the chain itself is always followed from its beginning. ``progress`` is called
+    with each number of rows read. Raises django.db.Error.
+    """
+    alias = using or router.db_for_read(AuditEvent)
+    report = Report()
+    check = _Verification(alias, report, public_key, progress)
+    sealed = check.chain()
+    report.since = check.sound_until(sealed) if resume else 0
+    check.batches([seal for seal in sealed if seal.position > report.since])
+    check.rest()
+    check.names()
+    if anchor is not None:
+        check.against(list(anchor), sealed)
+    for name in triggers.missing(connections[alias]):
+        report.add(Fault.TRIGGER_MISSING, name, "the trigger is not there, or switched off")
+    return report
+
+
+def remember(report: Report, using: str, now: datetime | None = None) -> None:
+    """Keep what a verification found, for ``resume`` and the dashboard."""
+    newest = AuditSeal.objects.using(using).filter(position=report.seal).first()
+    if newest is None:
+        return
+    at, key = now or datetime.now(UTC), ring().first
+    message = seals.verification(
+        report.log, report.seal, newest.head, rows.microseconds(at), len(report.findings)
+    )
+    AuditVerification.objects.using(using).create(
+        at=at,
+        seal=report.seal,
+        head=newest.head,
+        findings=len(report.findings),
+        key=key.id,
+        mac=seals.mac(key.seal, message),
+    )
+
+
+class _Verification:
+    """One pass over the log."""
+
+    def __init__(
+        self, using: str, report: Report, public_key: Ed25519PublicKey | None, progress: Progress
+    ) -> None:
+        self._using, self._report, self._progress = using, report, progress
+        self._public_key = public_key
+        self._keys = ring().by_id
+        self._log = ""
+
+    def chain(self) -> list[AuditSeal]:
+        """Follow the chain and return its seals."""
+        sealed = list(AuditSeal.objects.using(self._using).order_by("position"))
+        previous: AuditSeal | None = None
+        for seal in sealed:
+            self._seal(seal, previous)
+            previous = seal
+        if not sealed:
+            self._report.add(Fault.SEAL_MISSING, 0, "there is no seal at all: this is no log")
+        self._log = sealed[0].log.hex if sealed else ""
+        self._report.log = self._log
+        self._report.seal = sealed[-1].position if sealed else 0
+        return sealed
+
+    def _seal(self, seal: AuditSeal, previous: AuditSeal | None) -> None:
+        add, expected = self._report.add, previous.position + 1 if previous else 0
+        for missing in range(expected, seal.position):
+            add(Fault.SEAL_MISSING, missing, "the seal is gone")
+        key = self._key(seal.key, f"seal {seal.position}")
+        linked = seal.previous == (previous.head if previous else "")
+        if seal.position != expected:
+            linked = True  # that it does not follow was said
+        if key and not (
+            linked
+            and seal.head == chain.head_of(seal)
+            and seals.is_mac(key.seal, seal.head.encode(), seal.mac)
+        ):
+            add(Fault.SEAL_CHANGED, seal.position, "the seal is not the one that was made")
+        if self._public_key is not None and seal.position and not self._is_signed(seal):
+            add(Fault.SEAL_UNSIGNED, seal.position, "the sealer's signature is missing or wrong")
+
+    def _is_signed(self, seal: AuditSeal) -> bool:
+        try:
+            signature = bytes.fromhex(seal.signature)
+            self._public_key.verify(signature, seal.head.encode())  # type: ignore[union-attr]  # asked only with one
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def sound_until(self, sealed: Sequence[AuditSeal]) -> int:
+        """Return up to which seal the last verification found nothing wrong."""
+        heads = {seal.position: seal.head for seal in sealed}
+        kept = AuditVerification.objects.using(self._using).filter(findings=0).order_by("-id")
+        for verification in kept[:10]:
+            key = self._keys.get(verification.key)
+            message = seals.verification(
+                self._log,
+                verification.seal,
+                verification.head,
+                rows.microseconds(verification.at),
+                verification.findings,
+            )
+            known = heads.get(verification.seal) == verification.head
+            if key and known and seals.is_mac(key.seal, message, verification.mac):
+                return verification.seal
+        return 0
+
+    def batches(self, sealed: Sequence[AuditSeal]) -> None:
+        """Verify the rows of each batch, or the stub that is left of it."""
+        stubs = {stub.seal: stub for stub in AuditStub.objects.using(self._using).all()}
+        known = {seal.position for seal in sealed}
+        for position in stubs.keys() - known:
+            if position > self._report.since:
+                self._report.add(Fault.STUB_CHANGED, position, "a stub of a batch that never was")
+        for seal in sealed:
+            if (stub := stubs.get(seal.position)) is not None:
+                self._stub(seal, stub)
+            elif seal.position:
+                self._batch(seal)
+
+    def _stub(self, seal: AuditSeal, stub: AuditStub) -> None:
+        key = self._key(stub.key, f"stub {stub.seal}")
+        message = seals.stub(
+            self._log, seal.position, seal.head, stub.count, rows.microseconds(stub.at)
+        )
+        genuine = key is not None and seals.is_mac(key.stub, message, stub.mac)
+        if key and not (genuine and stub.count == seal.count):
+            self._report.add(Fault.STUB_CHANGED, seal.position, "no purge made this stub")
+        left = AuditMember.objects.using(self._using).filter(seal=seal.position)
+        for member in left[:CHUNK]:
+            self._report.add(Fault.PURGED_ROW, member.event_id, "it is in a batch that was purged")
+
+    def _batch(self, seal: AuditSeal) -> None:
+        members = list(
+            AuditMember.objects.using(self._using)
+            .filter(seal=seal.position)
+            .order_by("leaf")
+            .values_list("event_id", "leaf", "mac")
+        )
+        if not members and seal.count:
+            text = f"all of its {seal.count} rows are gone, and no purge did it"
+            self._report.add(Fault.BATCH_MISSING, seal.position, text)
+            return
+        found = self._rows_of(seal.position)
+        key = self._keys.get(seal.key)
+        leaves, whole, expected = [], True, 0
+        for identity, index, mac in members:
+            for place in range(expected, index):
+                self._empty(seal, place)
+                whole = False
+            expected = index + 1
+            whole &= self._member(seal, key, identity, index, mac, found.get(identity))
+            leaves.append(seals.leaf(identity.hex, found.get(identity, ("",))[-1]))
+        for place in range(expected, seal.count):
+            self._empty(seal, place)
+            whole = False
+        # When a row was named already, the root that differs says nothing new.
+        if whole and (len(members) != seal.count or seals.root(leaves) != seal.root):
+            self._report.add(Fault.BATCH_CHANGED, seal.position, "its rows do not make its root")
+        self._report.rows += len(members)
+        self._progress(len(members))
+
+    def _empty(self, seal: AuditSeal, place: int) -> None:
+        text = f"the row at place {place} of {seal.count} is gone, with its membership"
+        self._report.add(Fault.PLACE_EMPTY, f"{seal.position}/{place}", text)
+
+    def _rows_of(self, position: int) -> dict[uuid.UUID, tuple[Any, ...]]:
+        members = AuditMember.objects.using(self._using).filter(seal=position)
+        events = AuditEvent.objects.using(self._using).filter(id__in=members.values("event_id"))
+        found = {}
+        for *columns, mac in events.values_list(*rows.COLUMNS, "mac"):
+            found[columns[0]] = (*columns, mac)
+        return found
+
+    def _member(
+        self,
+        seal: AuditSeal,
+        key: AuditKey | None,
+        identity: uuid.UUID,
+        index: int,
+        mac: str,
+        row: tuple[Any, ...] | None,
+    ) -> bool:
+        """Whether nothing is wrong with a row and its place."""
+        if row is None:
+            text = f"it was sealed at place {index} of batch {seal.position}, and is gone"
+            self._report.add(Fault.ROW_MISSING, identity, text)
+            return False
+        if not self._row(row, sealed=True):
+            return False
+        message = seals.membership(self._log, seal.position, index, identity.hex, row[-1])
+        if key is not None and not seals.is_mac(key.seal, message, mac):
+            text = f"it was not sealed at place {index} of batch {seal.position}"
+            self._report.add(Fault.ROW_MOVED, identity, text)
+            return False
+        return True
+
+    def _row(self, row: tuple[Any, ...], *, sealed: bool) -> bool:
+        *columns, mac = row
+        key = self._key(columns[3], f"row {columns[0]}")
+        if key is None:
+            return False
+        if not rows.is_authentic(tuple(columns), mac, key):
+            fault = Fault.ROW_CHANGED if sealed else Fault.ROW_FORGED
+            text = "a column is not what was recorded" if sealed else "it was never recorded so"
+            self._report.add(fault, columns[0], text)
+            return False
+        if columns[1].hex != self._log:
+            self._report.add(Fault.ROW_OF_ANOTHER_LOG, columns[0], f"of log {columns[1]}")
+            return False
+        return True
+
+    def rest(self) -> None:
+        """Verify the rows that no seal covers."""
+        waiting = unsealed(self._using).order_by("at", "id").values_list(*rows.COLUMNS, "mac")
+        for row in waiting.iterator(chunk_size=CHUNK):
+            self._row(row, sealed=False)
+            self._report.rows += 1
+            self._report.waiting += 1
+            self._progress(1)
+
+    def names(self) -> None:
+        """Verify that the names behind the commitments are those that were committed to."""
+        for identity in AuditIdentity.objects.using(self._using).iterator(chunk_size=CHUNK):
+            if not identity.is_sound():
+                self._report.add(Fault.NAME_CHANGED, identity.ref, "the name was changed")
+
+    def against(self, anchored: list[Anchored], sealed: Sequence[AuditSeal]) -> None:
+        """Compare the chain with the heads that were kept outside."""
+        heads = {seal.position: seal.head for seal in sealed}
+        ours = [each for each in anchored if each.log == self._log]
+        self._report.anchored = max((each.position for each in ours), default=0)
+        if anchored and not ours:
+            self._report.add(Fault.ROLLED_BACK, 0, "the anchor knows another log only")
+        for each in _once(ours):
+            if each.position not in heads:
+                self._report.add(
+                    Fault.TRUNCATED, each.position, "the anchor knows this seal, the log does not"
+                )
+            elif heads[each.position] != each.head:
+                text = "it is not the seal that the anchor knows"
+                self._report.add(Fault.ROLLED_BACK, each.position, text)
+
+    def _key(self, identity: str, where: str) -> AuditKey | None:
+        key = self._keys.get(identity)
+        if key is None:
+            self._report.add(Fault.KEY_UNKNOWN, where, f"key {identity!r} is not in AUDIT_KEY")
+        return key
+
+
+def _once(anchored: Iterable[Anchored]) -> Iterator[Anchored]:
+    """Leave out what several anchors say alike."""
+    yield from dict.fromkeys(anchored)

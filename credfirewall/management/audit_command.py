@@ -1,0 +1,119 @@
+"""What the commands of the audit log have in common."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from tqdm import tqdm
+
+from credfirewall.audit import origin
+from credfirewall.exceptions import CredfirewallError
+
+FINDING, FAILED = 1, 3
+
+
+class AuditCommand(BaseCommand):
+    """A command with ``--json``, examples, a database, and no traceback for a user's mistake.
+
+    Exit status: 0 fine, 1 a finding or a refusal, 3 the command itself failed.
+    """
+
+    requires_system_checks = []
+    examples = ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            epilog=self.examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            choices=tuple(connections),
+            help="The log's alias.",
+        )
+
+    def perform(self, options: Mapping[str, Any]) -> int:
+        """Do the work and return the exit status."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = type(self).__module__.rpartition(".")[2]
+        try:
+            with origin.acting(origin.command(name)):
+                status = self.perform(options)
+        except CredfirewallError as error:
+            status = self._fail(FINDING, error.code, str(error), options)
+        except (CommandError, OSError, ValueError, Error) as error:
+            kind = "database" if isinstance(error, Error) else "input"
+            status = self._fail(FAILED, kind, str(error), options)
+        except KeyboardInterrupt:
+            text = "Interrupted: what was done so far stays done."
+            status = self._fail(FAILED, "interrupted", text, options)
+        if status:
+            sys.exit(status)
+
+    def report(self, options: Mapping[str, Any], text: str, **facts: Any) -> None:
+        """Print the result, for people or as JSON."""
+        self.stdout.write(json.dumps(facts) if options["json"] else text)
+
+    def _fail(self, status: int, code: str, text: str, options: Mapping[str, Any]) -> int:
+        if options["json"]:
+            self.stdout.write(json.dumps({"error": code, "message": text}))
+        else:
+            self.stderr.write(self.style.ERROR(text))
+        return status
+
+    @contextlib.contextmanager
+    def progress(
+        self, total: int | None, unit: str, options: Mapping[str, Any]
+    ) -> Iterator[Callable[[int], object]]:
+        """Show a bar on a terminal; yield what is called with each number of things done."""
+        silent = options["json"] or options["verbosity"] == 0 or not sys.stderr.isatty()
+        with tqdm(total=total, unit=f" {unit}", disable=silent, unit_scale=True) as bar:
+            yield bar.update
+
+
+def private_key(path: str) -> Ed25519PrivateKey:
+    """Read an Ed25519 key in PEM, as ``openssl genpkey -algorithm ed25519`` writes it.
+
+    Raises CommandError and OSError.
+    """
+    descriptor = Path(path)
+    if os.name == "posix" and descriptor.stat().st_mode & 0o077:
+        raise CommandError(f"{path} can be read by others: chmod 600 it")
+    try:
+        key = serialization.load_pem_private_key(descriptor.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise CommandError(f"{path} holds no unencrypted Ed25519 key in PEM")
+    return key
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    """Read AUDIT_PUBLIC_KEY: PEM, or a file of it. Raises CommandError and OSError."""
+    pem = text.encode() if text.lstrip().startswith("-----") else Path(text).read_bytes()
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise CommandError("AUDIT_PUBLIC_KEY is no Ed25519 public key in PEM")
+    return key

@@ -1,0 +1,101 @@
+"""Verify the audit log, and name whatever is wrong with it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from credfirewall.audit import anchor
+from credfirewall.audit.events import AuditVerified
+from credfirewall.audit.models import AuditEvent
+from credfirewall.audit.services import record
+from credfirewall.audit.verifying import Report, remember, verify
+from credfirewall.conf import conf
+from credfirewall.management.audit_command import FINDING, AuditCommand, public_key
+
+SHOWN = 50
+"""Findings in the text; the JSON has all of them."""
+
+
+class Command(AuditCommand):
+    help = "Verifies every row, batch and seal of the audit log, and names what is wrong."
+    examples = """\
+examples:
+  manage.py verify_audit                        all of it, against AUDIT_ANCHOR if that is set
+  manage.py verify_audit --resume               what was sealed since the last sound verification
+  manage.py verify_audit --anchor /mnt/worm/heads.jsonl --json
+
+exit status: 0 nothing found, 1 findings, 3 the command itself failed
+Without an anchor the result is "not proven against truncation".
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--anchor", action="append", metavar="FILE", help="Seal heads kept outside; repeatable."
+        )
+        parser.add_argument(
+            "--resume", action="store_true", help="Read only what was sealed since the last time."
+        )
+
+    def perform(self, options: Mapping[str, Any]) -> int:
+        using = options["database"]
+        files = options["anchor"] or ([conf.AUDIT_ANCHOR] if conf.AUDIT_ANCHOR else [])
+        anchored = [each for file in files for each in anchor.read(file)] if files else None
+        key = public_key(conf.AUDIT_PUBLIC_KEY) if conf.AUDIT_PUBLIC_KEY else None
+        total = None if options["resume"] else AuditEvent.objects.using(using).count()
+        with self.progress(total, "rows", options) as advance:
+            report = verify(
+                using,
+                anchor=anchored,
+                public_key=key,
+                resume=options["resume"],
+                progress=advance,
+            )
+        remember(report, using)
+        record(
+            AuditVerified(seals=report.seal, rows=report.rows, findings=len(report.findings)),
+            using=using,
+        )
+        self.report(options, self._text(report), **_facts(report))
+        return 0 if report.is_sound else FINDING
+
+    def _text(self, report: Report) -> str:
+        lines = [
+            f"{finding.fault} {finding.where}: {finding.text}"
+            for finding in report.findings[:SHOWN]
+        ]
+        if len(report.findings) > SHOWN:
+            lines.append(f"... and {len(report.findings) - SHOWN} more: see --json")
+        lines.append(_summary(report))
+        style = self.style.SUCCESS if report.is_sound else self.style.ERROR
+        return style("\n".join(lines))
+
+
+def _summary(report: Report) -> str:
+    read = f"{report.rows:,} rows read, {report.seal:,} seals, {report.waiting:,} rows not sealed."
+    if report.since:
+        read = f"Rows sealed since seal {report.since}: {read}"
+    found = f"{len(report.findings):,} findings." if report.findings else "Nothing is wrong."
+    if report.anchored is None:
+        proof = "Not proven against truncation: there is no anchor."
+    else:
+        proof = f"Compared with an anchor up to seal {report.anchored}."
+    return f"{found} {read} {proof}"
+
+
+def _facts(report: Report) -> dict[str, Any]:
+    return {
+        "sound": report.is_sound,
+        "log": report.log,
+        "seal": report.seal,
+        "since": report.since,
+        "rows": report.rows,
+        "waiting": report.waiting,
+        "anchored": report.anchored,
+        "proven_against_truncation": report.anchored is not None,
+        "findings": [
+            {"fault": finding.fault, "where": finding.where, "text": finding.text}
+            for finding in report.findings
+        ],
+    }
