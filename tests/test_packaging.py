@@ -103,7 +103,8 @@ def test_the_lock_holds_every_dependency() -> None:
 
 
 def test_what_the_app_imports_is_declared() -> None:
-    declared = {normalised(name) for name in PROJECT["dependencies"]}
+    extra = PROJECT["optional-dependencies"]["metrics"]
+    declared = {normalised(name) for name in (*PROJECT["dependencies"], *extra)}
     imported = set()
     for path in (ROOT / "credfirewall").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -113,7 +114,7 @@ def test_what_the_app_imports_is_declared() -> None:
                 imported.add(node.module.partition(".")[0])
     imported -= {*sys.stdlib_module_names, "credfirewall", "pytest"}  # testing.pytest_plugin's own
     packages = packages_distributions()
-    assert {packages[name][0].lower() for name in imported} - declared == set()
+    assert {packages[name][0].lower().replace("_", "-") for name in imported} - declared == set()
 
 
 def test_the_example_of_the_readme_prints_what_it_says(settings: Settings) -> None:

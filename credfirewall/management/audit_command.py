@@ -7,17 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
-from tqdm import tqdm
 
 from credfirewall.audit import origin
 from credfirewall.exceptions import CredfirewallError
+from credfirewall.management.progress import Advance, progress
 
 FINDING, FAILED = 1, 3
 
@@ -32,13 +32,20 @@ class AuditCommand(BaseCommand):
     examples = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(
+        parser = super().create_parser(
             prog_name,
             subcommand,
             epilog=self.examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **kwargs,
         )
+        leave = parser.exit  # argparse would exit with 2, which says "partial" here
+
+        def leave_as_failed(status: int = 0, message: str | None = None) -> NoReturn:
+            leave(FAILED if status else 0, message)
+
+        parser.exit = leave_as_failed  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
@@ -82,12 +89,12 @@ class AuditCommand(BaseCommand):
 
     @contextlib.contextmanager
     def progress(
-        self, total: int | None, unit: str, options: Mapping[str, Any]
-    ) -> Iterator[Callable[[int], object]]:
+        self, total: int | Callable[[], int] | None, unit: str, options: Mapping[str, Any]
+    ) -> Iterator[Advance]:
         """Show a bar on a terminal; yield what is called with each number of things done."""
-        silent = options["json"] or options["verbosity"] == 0 or not sys.stderr.isatty()
-        with tqdm(total=total, unit=f" {unit}", disable=silent, unit_scale=True) as bar:
-            yield bar.update
+        silent = options["json"] or options["verbosity"] == 0
+        with progress(total, unit, quiet=silent) as advance:
+            yield advance
 
 
 def private_key(path: str) -> Ed25519PrivateKey:

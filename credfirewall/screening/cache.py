@@ -32,6 +32,7 @@ from django.utils.module_loading import import_string
 from credfirewall.conf import conf
 from credfirewall.corpus.layout import LayoutError, PackedRange
 from credfirewall.keys import derive
+from credfirewall.screening import metrics
 from credfirewall.screening.bounded import BoundedPool, Saturated
 from credfirewall.screening.clients import has_to_look_up, loose_options, pool_mates
 from credfirewall.screening.deadline import Deadline
@@ -173,6 +174,7 @@ class SharedCache:
     def failed(self, error: Exception) -> None:
         """Note a failure; only the first of a row is logged, by class name."""
         self._failed_at = self.clock()
+        metrics.cache_failed()
         if not self._failing:
             self._failing = True
             name = type(error).__name__

@@ -4,6 +4,7 @@ import logging
 import threading
 from enum import StrEnum
 
+from credfirewall.screening import metrics
 from credfirewall.screening.steps import Send, Steps
 from credfirewall.signals import source_degraded
 
@@ -23,6 +24,7 @@ class Health:
         self._source = source
         self._state = State.WORKING
         self._lock = threading.Lock()
+        metrics.state(source, self._state.name.lower())
 
     @property
     def state(self) -> State:
@@ -34,6 +36,7 @@ class Health:
             if state is self._state or (self._state, state) == (State.OPEN, State.DEGRADED):
                 return
             self._state = state
+        metrics.changed(self._source, state.name.lower())
         if state is State.WORKING:
             logger.info("The source %r answers again.", self._source)
         else:

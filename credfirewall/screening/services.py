@@ -9,6 +9,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from credfirewall.conf import conf
 from credfirewall.exceptions import SourceUnavailable
+from credfirewall.screening import metrics
 from credfirewall.screening.digest import Candidate
 from credfirewall.screening.sources import SteppedSource, chain
 from credfirewall.screening.steps import Send, Steps, arun, run
@@ -58,7 +59,9 @@ def _prepared(password: str) -> Candidate:
 
 
 def _screening(candidate: Candidate, sources: Sequence[SteppedSource], user: Any) -> Steps[Verdict]:
+    began = metrics.begin()
     verdict = yield from _decide(candidate, sources)
+    metrics.checked(verdict, began)
     if verdict.status is Status.BREACHED:
         yield Send(password_breached, {"verdict": verdict, "user": user})
     return verdict

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from credfirewall.conf import conf
 from credfirewall.corpus.layout import PackedRange
 from credfirewall.exceptions import SourceUnavailable
-from credfirewall.screening import async_transport, egress, transport
+from credfirewall.screening import async_transport, egress, metrics, transport
 from credfirewall.screening.breaker import Breaker
 from credfirewall.screening.budget import Budget
 from credfirewall.screening.cache import Entry, SharedCache, key_for, shared
@@ -90,13 +90,18 @@ class HibpSource:
         key = key_for("range", self._url, digest.prefix)
         entry = Entry.opened(key, (yield from self._cache.get(key)))
         if entry and self._age(entry) < conf.CACHE_TTL:
+            metrics.cached(hit=True)
             return entry.packed, False
+        metrics.cached(hit=False)
         try:
             deadline = Deadline(started + conf.HIBP_DEADLINE, self._monotonic)
             return (yield from self._refill(key, digest, deadline)), False
         except SourceUnavailable:
             if entry is None or self._age(entry) >= conf.CACHE_TTL + conf.CACHE_STALE:
                 raise
+        finally:
+            metrics.breaker(self.name, is_open=self.breaker.is_open)
+        metrics.stale()
         return entry.packed, True
 
     def _refill(self, key: str, digest: Digest, deadline: Deadline) -> Steps[PackedRange]:
