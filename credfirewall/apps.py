@@ -13,9 +13,13 @@ class CredfirewallConfig(AppConfig):
 
     def ready(self) -> None:
         from credfirewall import checks
+        from credfirewall.audit import panels as audit_panels
         from credfirewall.audit import receivers
+        from credfirewall.screening import panels as screening_panels
         from credfirewall.screening.sources import blocklist
 
         checks.register()
         blocklist.connect()
         receivers.connect()
+        audit_panels.register()
+        screening_panels.register()

@@ -1,0 +1,306 @@
+"""The log in the admin: read, never changed. Each page that is read is an event itself."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    StreamingHttpResponse,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from credfirewall.audit import dashboard, evidence, labels, listing
+from credfirewall.audit.events import EVENTS, AuditRead, Code, Party
+from credfirewall.audit.listing import Cursor, Filters, Page, Selection
+from credfirewall.audit.models import AuditEvent
+from credfirewall.audit.services import record
+
+TEMPLATES = "admin/credfirewall/auditevent"
+FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+UNLISTED = ("details", "user_agent", "mac", "log", "schema", "key")
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[AuditEvent]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ModelAdmin):
+    """Nobody adds, changes or deletes, whatever their permissions."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Whether rows may leave with this user, who may also see them."""
+        user = request.user
+        return self.has_view_permission(request) and user.has_perm("credfirewall.export_auditevent")
+
+    def get_urls(self) -> list[URLPattern]:
+        own = {
+            "overview": self.overview_view,
+            "timeline": self.timeline_view,
+            "export": self.export_view,
+        }
+        return [
+            *(
+                path(
+                    f"{name}/",
+                    self.admin_site.admin_view(view),
+                    name=f"credfirewall_auditevent_{name}",
+                )
+                for name, view in own.items()
+            ),
+            *super().get_urls(),
+        ]
+
+    # Pages
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """List events, newest first."""
+        if refusal := self._refusal(request):
+            return refusal
+        using, now = self._using(), datetime.now(UTC)
+        filters = Filters.of(request.GET)
+        page = self._page(request, listing.select(filters, using, now))
+        context = {
+            **self._rows(page, filters, using),
+            "title": _("Audit events"),
+            "filters": filters,
+            "choices": self._choices(filters, using),
+            "times": self._times(filters, using),
+            "can_export": self.has_export_permission(request),
+            "formats": FORMATS,
+            **(extra_context or {}),
+        }
+        self._read(request, "list", filters.codes())
+        return self._render(request, "change_list", context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show one event."""
+        if object_id is None:
+            raise PermissionDenied
+        if refusal := self._refusal(request):
+            return refusal
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404(_("There is no such event."))
+        using = self._using()
+        context = {
+            "title": labels.event(row.event),
+            "subtitle": None,
+            "row": self._row(row, listing.names([row], using)),
+            "event": row,
+            "details": _details(row),
+            "findings": evidence.findings(row, using),
+            **(extra_context or {}),
+        }
+        self._read(request, "event", subject=Party("event", row.pk.hex))
+        return self._render(request, "event", context)
+
+    def timeline_view(self, request: HttpRequest) -> HttpResponse:
+        """List all events by or about somebody."""
+        if refusal := self._refusal(request):
+            return refusal
+        kind, identity = (request.GET.get(name, "") for name in ("type", "id"))
+        filters = Filters.of({"party": f"{kind}:{identity}"})
+        using = self._using()
+        page = self._page(request, listing.select(filters, using, datetime.now(UTC)))
+        texts = listing.names_of(kind, identity, using)
+        context = {
+            **self._rows(page, Filters(), using, {"type": kind, "id": identity}),
+            "title": _("Timeline of %(who)s") % {"who": labels.party(kind, identity)},
+            "texts": texts,
+        }
+        self._read(request, "timeline", subject=Party(kind[:16], identity[:64]))
+        return self._render(request, "timeline", context)
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the panels."""
+        if refusal := self._refusal(request):
+            return refusal
+        span = dashboard.SPANS.get(request.GET.get("span", ""), dashboard.SPANS[dashboard.DEFAULT])
+        window = dashboard.Window(span, datetime.now(UTC), self._using())
+        context = {
+            "title": _("Audit overview"),
+            "panels": dashboard.panels(window),
+            "window": window,
+            "spans": dashboard.SPANS,
+        }
+        self._read(request, "overview")
+        return self._render(request, "overview", context)
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Send what the filters let through. The export records itself."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = request.POST.get("format", "")
+        if form not in FORMATS:
+            raise Http404(_("There is no such format."))
+        from credfirewall.audit import export
+
+        now = datetime.now(UTC)
+        events = listing.select(Filters.of(request.POST), self._using(), now).queryset()
+        response = StreamingHttpResponse(export.write(events, form), content_type=FORMATS[form])
+        name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+    def history_view(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+        """Refuse: there is no history of what cannot change."""
+        raise PermissionDenied
+
+    # What they share
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return None
+
+    def _using(self) -> str:
+        return AuditEvent.objects.all().db
+
+    def _read(
+        self, request: HttpRequest, view: str, filters: tuple[Code, ...] = (), subject: Any = None
+    ) -> None:
+        record(AuditRead(view=Code(view), filters=filters), subject=subject, request=request)
+
+    def _page(self, request: HttpRequest, selection: Selection) -> Page:
+        places = (Cursor.read(request.GET.get(name, "")) for name in ("before", "after"))
+        before, after = places
+        slim = Selection(selection.base.defer(*UNLISTED), selection.branches)
+        return slim.page(before=before, after=after)
+
+    def _rows(
+        self, page: Page, filters: Filters, using: str, query: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Return the context of a list of rows."""
+        query = query or filters.given()
+        texts = listing.names(page.rows, using)
+        return {
+            "rows": [self._row(row, texts) for row in page.rows],
+            "newest": urlencode(query),
+            "newer": page.newer and urlencode({**query, "after": str(page.newer)}),
+            "older": page.older and urlencode({**query, "before": str(page.older)}),
+        }
+
+    def _row(self, row: AuditEvent, texts: dict[str, str]) -> dict[str, Any]:
+        return {
+            "id": row.pk,
+            "at": row.at.astimezone(UTC),
+            "event": labels.event(row.event),
+            "outcome": row.outcome,
+            "outcome_label": labels.outcome(row.outcome),
+            "source": labels.source(row.source),
+            "address": row.address,
+            "actor": _party(row.actor_type, row.actor_id, row.actor, texts),
+            "subject": _party(row.subject_type, row.subject_id, row.subject, texts),
+        }
+
+    def _choices(self, filters: Filters, using: str) -> list[tuple[str, str, list[Any]]]:
+        """Return name, label and options of the filters that are chosen from a list."""
+        events = sorted(((name, str(labels.event(name))) for name in EVENTS), key=lambda e: e[1])
+        outcomes = [(name, str(label)) for name, label in labels.OUTCOMES.items()]
+        found = sorted(filter(None, listing.values("source", using)))
+        sources = [(name, str(labels.source(name))) for name in found]
+        offered = [
+            ("event", _("Event"), events),
+            ("outcome", _("Outcome"), outcomes),
+            ("source", _("Source"), sources),
+        ]
+        for name, _label, options in offered:
+            chosen = getattr(filters, name)
+            if chosen and chosen not in dict(options):
+                options.append((chosen, chosen))
+        return offered
+
+    def _times(self, filters: Filters, using: str) -> dict[str, Any]:
+        """Return the links to times: those in between, those around, and the recent ones."""
+        given = filters.given()
+        chosen = given.pop("time", "")
+
+        def link(time: str, label: str) -> dict[str, Any]:
+            query = urlencode({**given, "time": time} if time else given)
+            return {"query": query, "label": label, "chosen": time == chosen}
+
+        recent = {"": _("Any time"), "today": _("Today"), "7d": _("7 days"), "30d": _("30 days")}
+        around = ["-".join(chosen.split("-")[:n]) for n in range(1, chosen.count("-") + 1)]
+        return {
+            "recent": [link(time, label) for time, label in recent.items()],
+            "around": [link(time, time) for time in around],
+            "chosen": chosen if chosen not in recent else "",
+            "within": [link(time, time) for time in listing.periods(chosen, using)],
+        }
+
+    def _render(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+        common = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "is_list": name == "change_list",
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, f"{TEMPLATES}/{name}.html", {**common, **context})
+
+
+def _party(kind: str, identity: str, ref: str, texts: dict[str, str]) -> dict[str, str] | None:
+    if not kind:
+        return None
+    query = urlencode({"type": kind, "id": identity}) if identity else ""
+    erased = bool(ref) and ref not in texts
+    return {
+        "text": labels.party(kind, identity, texts.get(ref, "")),
+        "query": query,
+        "erased": _("name erased") if erased else "",
+    }
+
+
+def _details(row: AuditEvent) -> list[tuple[str, str]]:
+    """Return the details by name; as they are where they cannot be read."""
+    try:
+        details = json.loads(row.details)
+    except ValueError:
+        return [("", row.details)]
+    if not isinstance(details, dict):
+        return [("", row.details)]
+    return [(name, _value(value)) for name, value in sorted(details.items())]
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "—"
+    return str(value)

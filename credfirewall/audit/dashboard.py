@@ -1,0 +1,221 @@
+"""The overview: panels that features register, and the numbers that these are made of.
+
+Numbers come from the tallies, which sealing keeps by the hour, and from the few rows that wait to
+be sealed, counted as they are. So a page costs the same at a thousand rows and at a million.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+from django.db.models import Sum
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+from credfirewall.audit import charts, sealing
+from credfirewall.audit.labels import Text
+from credfirewall.audit.models import AuditEvent, AuditSeal, AuditTally
+
+logger = logging.getLogger("credfirewall.audit")
+
+NEWEST = 20_000
+"""Among so many of the newest rows those are counted that wait to be sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How far back the overview looks, and in which steps."""
+
+    name: str
+    title: Text
+    step: timedelta
+    steps: int
+    label: str
+
+
+SPANS = {
+    span.name: span
+    for span in (
+        Span("24h", _("24 hours"), timedelta(hours=1), 24, "%H:%M"),
+        Span("7d", _("7 days"), timedelta(hours=6), 28, "%m-%d %H:%M"),
+        Span("30d", _("30 days"), timedelta(days=1), 30, "%m-%d"),
+    )
+}
+DEFAULT = "24h"
+
+
+class Waiting(NamedTuple):
+    """A row that no seal covers, as far as it is counted."""
+
+    at: datetime
+    event: str
+    outcome: str
+    source: str
+    actor_type: str
+    actor_id: str
+    address: str
+
+    def value(self, kind: str) -> str:
+        """Return what sealing will count it as. See AuditTally."""
+        if kind == "event":
+            return f"{self.event} {self.outcome} {self.source}"
+        if kind == "actor":
+            return f"{self.actor_type} {self.actor_id}" if self.actor_id else ""
+        return self.address
+
+
+class Window:
+    """The numbers of a span that ends now. Steps begin on the hour, days at midnight UTC."""
+
+    def __init__(self, span: Span, now: datetime, using: str) -> None:
+        self.span, self.now, self.using = span, now, using
+        hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        hours = span.step // timedelta(hours=1)
+        last = hour - timedelta(hours=hour.hour % hours)
+        self.start = last - span.step * (span.steps - 1)
+
+    @property
+    def labels(self) -> list[str]:
+        """Return when each step begins."""
+        moments = (self.start + self.span.step * number for number in range(self.span.steps))
+        return [f"{moment:{self.span.label}}" for moment in moments]
+
+    @cached_property
+    def sealed(self) -> AuditSeal | None:
+        """The newest seal; None in a log that has none yet."""
+        return AuditSeal.objects.using(self.using).order_by("-position").first()
+
+    @cached_property
+    def waiting(self) -> list[Waiting]:
+        """The rows that wait to be sealed; if there are NEWEST of them, there may be more."""
+        events = AuditEvent.objects.using(self.using)
+        since = self.sealed.at - sealing.LATE if self.sealed else None
+        times = events.order_by("-at", "-pk").values_list("at", flat=True)
+        if oldest := times[NEWEST - 1 : NEWEST].first():
+            since = max(since, oldest) if since else oldest
+        found = sealing.unsealed(self.using, since).order_by("-at", "-pk")
+        return [Waiting(*row) for row in found.values_list(*Waiting._fields)[:NEWEST]]
+
+    def counts(self, kind: str) -> Counter[str]:
+        """Return how often each value of ``kind`` occurred. Not for values without end."""
+        if kind not in self._counts:
+            counted = Counter(dict(self._totals(kind).values_list("value", "total")))
+            counted.update(self._unsealed(kind))
+            self._counts[kind] = counted
+        return self._counts[kind]
+
+    @cached_property
+    def _counts(self) -> dict[str, Counter[str]]:
+        return {}
+
+    def top(self, kind: str, number: int) -> list[tuple[str, int]]:
+        """Return the values of ``kind`` that occurred most."""
+        most = self._totals(kind).order_by("-total", "value").values_list("value", "total")
+        counted = Counter(dict(most[:number]))
+        unsealed = self._unsealed(kind)
+        if unsealed:
+            # What is counted below must be whole: a value may be sealed in part.
+            some = self._totals(kind).filter(value__in=list(unsealed)[:NEWEST])
+            counted.update(dict.fromkeys(unsealed, 0))
+            counted |= Counter(dict(some.values_list("value", "total")))
+            counted.update(unsealed)
+        return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:number]
+
+    def series(self, events: Sequence[str]) -> dict[str, list[int]]:
+        """Return for each value of these events how often it occurred in each step."""
+        wanted = [value for value in self.counts("event") if value.split(" ")[0] in events]
+        found = {value: [0] * self.span.steps for value in wanted}
+        tallies = self._tallies("event").filter(value__in=wanted)
+        places = [
+            *tallies.values_list("hour", "value", "count"),
+            *((row.at, row.value("event"), 1) for row in self.waiting if row.event in events),
+        ]
+        for at, value, count in places:
+            step = (at - self.start) // self.span.step
+            if value in found and 0 <= step < self.span.steps:
+                found[value][step] += count
+        return found
+
+    def _tallies(self, kind: str):  # type: ignore[no-untyped-def]
+        return AuditTally.objects.using(self.using).filter(kind=kind, hour__gte=self.start)
+
+    def _totals(self, kind: str):  # type: ignore[no-untyped-def]
+        return self._tallies(kind).values("value").annotate(total=Sum("count"))
+
+    def _unsealed(self, kind: str) -> Counter[str]:
+        since = (row.value(kind) for row in self.waiting if row.at >= self.start)
+        return Counter(value for value in since if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows below a head. What is a number is set to the right."""
+
+    head: Sequence[Text]
+    rows: Sequence[Sequence[Text | int]]
+
+    def cells(self) -> list[list[tuple[Text | int, bool, Text]]]:
+        """Return for each cell what it holds, whether that is a number, and its head."""
+        return [
+            [(cell, isinstance(cell, int), head) for cell, head in zip(row, self.head, strict=True)]
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a panel shows: words first, a chart if there is one, and the table behind it."""
+
+    title: Text
+    words: Sequence[Text] = ()
+    chart: SafeString | None = None
+    legend: Sequence[tuple[SafeString, Text]] = ()
+    table: Table | None = None
+    opened: bool = False
+    """Whether the table is what there is to see, rather than behind a chart."""
+    alert: Text = ""
+    """What somebody should do something about."""
+
+
+Build = Callable[[Window], Panel]
+_panels: dict[str, tuple[int, Build]] = {}
+
+
+def register(key: str, build: Build, *, order: int = 100) -> None:
+    """Show the panel that ``build`` makes. A feature does this when the apps are ready."""
+    _panels[key] = (order, build)
+
+
+def panels(window: Window) -> list[tuple[str, Panel]]:
+    """Return the panels with their keys; one that fails says so, and the others are shown."""
+    made = []
+    for key, (_order, build) in sorted(_panels.items(), key=lambda item: (item[1][0], item[0])):
+        try:
+            panel = build(window)
+        except Exception:
+            logger.exception("The panel %r could not be made.", key)
+            panel = Panel(key, alert=_("This panel could not be made. The server's log says why."))
+        made.append((key, panel))
+    return made
+
+
+def columns(
+    key: str, title: Text, description: Text, window: Window, series: Sequence[charts.Series]
+) -> tuple[SafeString, list[tuple[SafeString, Text]]]:
+    """Return a chart over the steps of ``window``, and its legend where there is more than one."""
+    chart = charts.columns(key, str(title), str(description), window.labels, series)
+    legend: list[tuple[SafeString, Text]] = [
+        (mark_safe(charts.swatch(key, number)), each.name)  # noqa: S308 - of numbers and of our key
+        for number, each in enumerate(series)
+    ]
+    return mark_safe(chart), legend if len(series) > 1 else []  # noqa: S308 - charts escapes
+
+
+def over_time(window: Window, head: Text, series: Sequence[charts.Series]) -> Table:
+    """Return the table behind such a chart."""
+    rows = list(zip(window.labels, *(each.values for each in series), strict=True))
+    return Table([head, *(each.name for each in series)], rows)
