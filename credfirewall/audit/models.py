@@ -68,6 +68,9 @@ class AuditEvent(models.Model):
     details = models.TextField(_("details"))
     mac = models.CharField(_("authentication code"), max_length=64)
 
+    names: dict[str, str]
+    """Of actor and subject. No column: only a row that is just recorded has it, for handlers."""
+
     objects = AppendOnlySet.as_manager()
 
     class Meta:

@@ -145,6 +145,7 @@ def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | No
         request_id=where.request_id if where else "",
         details=event.canonical_details(),
     )
+    row.names = {role: party.text for role, party in names.items()}
     return Draft(row, names, using or router.db_for_write(AuditEvent), event.vital)
 
 
