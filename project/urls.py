@@ -6,4 +6,5 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("project.demo.urls")),
     path("admin/", admin.site.urls),
+    path("", include("credfirewall.urls")),
 ]

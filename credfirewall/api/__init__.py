@@ -1,0 +1,1 @@
+"""What the HTTP endpoints of all features share. It knows no feature."""

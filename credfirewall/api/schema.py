@@ -1,0 +1,223 @@
+"""The OpenAPI 3.1 schema: written from the views by drf-spectacular, shipped, and served.
+
+drf-spectacular has one set of settings for the whole process, the host's. So it is not asked while
+a site runs: ``build`` writes ``openapi.json`` at development time, with settings of our own, and a
+test says when the file has to be written anew. What depends on the host (where the API lives, how
+callers sign in) is filled in when it is served.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+
+from credfirewall.api import problems
+from credfirewall.api.problems import Problem
+
+FILE = Path(__file__).with_name("openapi.json")
+VERSION = "1"
+DESCRIPTION = (
+    "Every error is an application/problem+json object (RFC 9457); its `code` is stable. No answer "
+    "is to be cached. Unknown parameters and fields are refused."
+)
+SETTINGS = {
+    name: value
+    for name, value in SPECTACULAR_DEFAULTS.items()
+    if not name.startswith("SERVE_") and name != "DEFAULT_GENERATOR_CLASS"
+} | {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "credfirewall",
+    "DESCRIPTION": DESCRIPTION,
+    "VERSION": VERSION,
+    "SORT_OPERATION_PARAMETERS": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],
+    "SECURITY": [],
+}
+SESSION = "session"
+PROBLEM = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "With code `invalid`: what is wrong with which field.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "field": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["field", "code", "message"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail", "code"],
+}
+HEADERS = {
+    401: {"WWW-Authenticate": "How to say who one is."},
+    405: {"Allow": "The methods of this endpoint."},
+    429: {"Retry-After": "Seconds to wait."},
+}
+
+
+class Schema(AutoSchema):
+    """Reads a view's ``operations``."""
+
+    def get_operation(self, *where: Any) -> Any:
+        operation = super().get_operation(*where)
+        view: Any = self.view
+        if operation is None or self.method.lower() not in view.operations:
+            return operation
+        operation["x-endpoint"] = view.endpoint
+        operation["security"] = [] if view.public else [{SESSION: []}]
+        if view.permission:
+            operation["x-permission"] = view.permission
+        for status, group in _by_status(self._problems()).items():
+            operation["responses"][str(status)] = _response(status, group)
+        return operation
+
+    def get_operation_id(self) -> str:
+        view: Any = self.view
+        return f"{view.endpoint}-{self.method.lower()}".replace("-", "_")
+
+    def get_tags(self) -> list[str]:
+        view: Any = self.view
+        return [view.endpoint.partition("-")[0]]
+
+    def get_summary(self) -> str:
+        return self._text()[0]
+
+    def get_description(self) -> str:  # type: ignore[override]
+        return self._text()[1]
+
+    def get_auth(self) -> list[Any]:
+        return []  # said by get_operation, and when the schema is served
+
+    def get_override_parameters(self) -> list[Any]:
+        return [query] if (query := self._operation().query) else []
+
+    def get_request_serializer(self) -> Any:
+        return self._operation().body
+
+    def get_response_serializers(self) -> Any:
+        operation = self._operation()
+        response = OpenApiResponse(operation.answer, operation.meaning)
+        return {operation.status: response}
+
+    def get_examples(self) -> list[OpenApiExample]:
+        operation = self._operation()
+        found = []
+        for name, field in (operation.query().fields if operation.query else {}).items():
+            if (example := field.style.get("example")) is not None:
+                found.append(OpenApiExample(name, example, parameter_only=(name, "query")))
+        view: Any = self.view
+        for renderer in view.renderer_classes if operation.example is not None else ():
+            media_type = renderer.media_type
+            status = str(operation.status)
+            found.append(
+                OpenApiExample(
+                    "answer",
+                    operation.example,
+                    response_only=True,
+                    media_type=media_type,
+                    status_codes=[status],
+                )
+            )
+        if operation.body_example is not None:
+            found.append(OpenApiExample("body", operation.body_example, request_only=True))
+        return found
+
+    def _operation(self) -> Any:
+        view: Any = self.view
+        return view.operations[self.method.lower()]
+
+    def _text(self) -> tuple[str, str]:
+        summary, _, rest = (getattr(self.view, self.method.lower()).__doc__ or "").partition("\n")
+        return summary.strip(), " ".join(rest.split())
+
+    def _problems(self) -> Iterator[Problem]:
+        """Say what this operation can meet."""
+        view: Any = self.view
+        operation = self._operation()
+        if operation.query or operation.body:
+            yield problems.INVALID
+        if operation.body:
+            yield from (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE)
+        if not view.public:
+            yield from (problems.NOT_AUTHENTICATED, problems.PERMISSION_DENIED)
+            if self.method not in {"GET", "HEAD"}:
+                yield problems.CSRF_FAILED
+        if view.own_pages_only:
+            yield problems.CROSS_SITE
+        if not view.plain_http:
+            yield problems.HTTPS_REQUIRED
+        yield from (problems.NOT_ACCEPTABLE, *operation.problems, problems.INTERNAL_ERROR)
+
+
+def _by_status(found: Iterable[Problem]) -> Mapping[int, list[Problem]]:
+    groups = defaultdict(list)
+    for problem in found:
+        groups[problem.status].append(problem)
+    return groups
+
+
+def _response(status: int, group: Sequence[Problem]) -> dict[str, Any]:
+    headers = {
+        name: {"schema": {"type": "string"}, "description": text}
+        for name, text in HEADERS.get(status, {}).items()
+    }
+    examples = {problem.code: {"value": _example(problem)} for problem in group}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": "; ".join(f"`{each.code}`: {each.title}" for each in group),
+        **({"headers": headers} if headers else {}),
+        "content": {problems.MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+def _example(problem: Problem) -> dict[str, Any]:
+    if problem is not problems.INVALID:
+        return problem.body()
+    error = {"field": "example", "code": "unknown", "message": "There is no such field."}
+    return problem.body(errors=[error])
+
+
+def build(patterns: Sequence[Any]) -> str:
+    """Return the text of FILE for the endpoints in ``patterns``. Not while a site runs."""
+    with patched_settings(SETTINGS):
+        generator: Any = SchemaGenerator
+        schema = generator(patterns=patterns).get_schema(public=True)
+    schema["components"]["schemas"]["Problem"] = PROBLEM
+    return json.dumps(_plain(schema), ensure_ascii=False, indent=1) + "\n"
+
+
+def _plain(part: Any) -> Any:
+    """Leave out what drf-spectacular's own hooks would have used up."""
+    if isinstance(part, dict):
+        return {name: _plain(each) for name, each in part.items() if name != "x-spec-enum-id"}
+    return [_plain(each) for each in part] if isinstance(part, list) else part
+
+
+@cache
+def _text() -> str:
+    return FILE.read_text(encoding="utf-8")
+
+
+def schema() -> dict[str, Any]:
+    """Return what is in FILE."""
+    loaded: dict[str, Any] = json.loads(_text())
+    return loaded

@@ -1,0 +1,84 @@
+"""What comes in is said by serializers that refuse what they do not know (ASVS 2.2.2, 15.3.3)."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_WHOLE = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+LONGEST_NAME = 64
+"""Of an unknown field that is named in an error."""
+
+
+class Strict(serializers.Serializer[Any]):
+    """Refuses fields that it does not have: a misspelt one would change nothing, silently."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
+            message = ErrorDetail("There is no such field.", "unknown")
+            names = sorted(str(name)[:LONGEST_NAME] for name in unknown)
+            raise ValidationError({name: [message] for name in names})
+        return super().to_internal_value(data)
+
+
+class Query(Strict):
+    """The parameters of an address. Each field's ``style["example"]`` is shown in the schema."""
+
+    @classmethod
+    def read(cls, given: QueryDict) -> dict[str, Any]:
+        """Return the values of ``given``. Raises ValidationError that names each wrong one."""
+        repeated = sorted(name for name, values in given.lists() if len(values) > 1)
+        if repeated:
+            message = ErrorDetail("This parameter is given more than once.", "repeated")
+            raise ValidationError({name[:LONGEST_NAME]: [message] for name in repeated})
+        # A plain dict: in a QueryDict, DRF takes a parameter without a value for one not given.
+        query = cls(data=given.dict())
+        query.is_valid(raise_exception=True)
+        found: dict[str, Any] = query.validated_data
+        return found
+
+
+class Text(serializers.CharField):
+    """Text as it was sent: spaces at the ends count."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(trim_whitespace=False, **how)
+
+
+class Whole(serializers.IntegerField):
+    """A whole number as digits. int() would also take "1_0", and DRF "1.0"."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not _WHOLE.fullmatch(data):
+            self.fail("invalid")
+        if not isinstance(data, str) and type(data) is not int:
+            self.fail("invalid")
+        return int(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A time as RFC 3339 has it, with its offset: nobody has to guess a time zone."""
+
+    default_error_messages = {
+        "rfc3339": "Give date, time and offset as in 2026-11-22T16:28:00Z; a + is written %2B."
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
+            self.fail("rfc3339")
+        try:
+            moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("rfc3339")
+        if not 1970 <= moment.year < 9999:  # what every database can compare
+            self.fail("rfc3339")
+        return moment
+
+
+def moment_text(moment: datetime) -> str:
+    """Return ``moment`` in UTC, with all six digits: "2026-11-22T16:28:00.000000Z"."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,191 @@
+"""The base of every endpoint, and the endpoints that belong to no feature."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.module_loading import import_string
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from credfirewall.addresses import client_address
+from credfirewall.api import problems
+from credfirewall.api.authentication import SessionAuthentication
+from credfirewall.api.negotiation import JSONRenderer, Negotiation
+from credfirewall.api.operations import Operation
+from credfirewall.api.parsers import JSONParser
+from credfirewall.api.permissions import Allowed
+from credfirewall.api.problems import HTTPS_REQUIRED, UNAVAILABLE, Refusal
+from credfirewall.api.schema import Schema
+from credfirewall.conf import conf
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer, errors too."""
+
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")
+"""What a proxy adds: who is behind one is not on this machine just because the proxy is."""
+
+Overrides = Sequence[str] | Mapping[str, Sequence[str]] | None
+
+
+class ApiView(APIView):
+    """States all that a host's REST_FRAMEWORK could change otherwise.
+
+    A view names its ``endpoint`` (the key in API_AUTHENTICATION and API_PERMISSIONS) and who may
+    call it: anybody (``public``), who has ``permission`` (``staff_only``: and is staff), or, with
+    none of these, who is signed in. ``own_pages_only`` is for a GET that writes.
+    """
+
+    endpoint: ClassVar[str]
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    public: ClassVar[bool] = False
+    permission: ClassVar[str] = ""
+    staff_only: ClassVar[bool] = False
+    own_pages_only: ClassVar[bool] = False
+    plain_http: ClassVar[bool] = False
+
+    authentication_classes = [SessionAuthentication]
+    permission_classes = [Allowed]
+    parser_classes = [JSONParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = Negotiation
+    throttle_classes = []
+    metadata_class = None
+    versioning_class = None
+    schema = Schema()
+    # Nothing of the host's is read through this.
+    settings = SimpleNamespace(  # type: ignore[assignment]
+        EXCEPTION_HANDLER=problems.respond,
+        FORMAT_SUFFIX_KWARG=None,
+        VIEW_NAME_FUNCTION=lambda view: view.endpoint,
+        VIEW_DESCRIPTION_FUNCTION=lambda _view, _html=False: "",
+    )
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # Django's cache for a whole site heeds "private", and not "no-store".
+        request._cache_update_cache = False  # type: ignore[attr-defined]
+        response: HttpResponseBase
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+            if isinstance(response, Response):
+                response.render()  # here, where an error is answered by a problem
+        except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
+            response = problems.respond(error)
+        for name, value in HEADERS.items():
+            response[name] = value
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if not self.plain_http and needs_https() and not is_protected(request):
+            raise Refusal(HTTPS_REQUIRED)
+        if request.method not in self.allowed_methods:
+            raise MethodNotAllowed(str(request.method))
+        super().initial(request, *args, **kwargs)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        response = problems.respond(exc)
+        if response.status_code == 401:
+            headers = [each.authenticate_header(self.request) for each in self.get_authenticators()]
+            if challenges := ", ".join(filter(None, headers)):
+                response["WWW-Authenticate"] = challenges
+        elif response.status_code == 405:
+            response["Allow"] = ", ".join(self.allowed_methods)
+        return response
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Name the methods, to who may use them."""
+        return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {"Vary": "Accept"} if len(self.renderer_classes) > 1 else {}
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        classes = chosen(conf.API_AUTHENTICATION, self.endpoint) or self.authentication_classes
+        return [each() for each in classes]
+
+    def get_permissions(self) -> list[Any]:
+        classes = chosen(conf.API_PERMISSIONS, self.endpoint) or self.permission_classes
+        return [each() for each in classes]
+
+
+def chosen(overrides: Overrides, endpoint: str) -> list[Callable[[], Any]]:
+    """Return the host's classes for ``endpoint``. An empty list is none: it opens no door."""
+    if isinstance(overrides, Mapping):
+        overrides = overrides.get(endpoint)
+    return [import_string(path) for path in overrides or ()]
+
+
+def needs_https() -> bool:
+    """Whether plain HTTP is refused: REQUIRE_HTTPS, and outside DEBUG where it says nothing."""
+    required = conf.REQUIRE_HTTPS
+    return not settings.DEBUG if required is None else required
+
+
+def is_protected(request: Any) -> bool:
+    """Whether nobody on the way can read ``request``: it came by HTTPS, or never left the machine.
+
+    What a proxy has passed on has left it, even if the proxy is here.
+    """
+    if request.is_secure():
+        return True
+    if any(request.META.get(name) for name in FORWARDED):
+        return False
+    address = client_address(request.META)
+    return address is not None and address.is_loopback
+
+
+class HealthView(ApiView):
+    """For a load balancer: asks nobody who they are, and tells nothing else."""
+
+    endpoint = "healthz"
+    public = True
+    plain_http = True
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "get": Operation(
+            {
+                "type": "object",
+                "properties": {"status": {"type": "string", "enum": ["ok"]}},
+                "required": ["status"],
+            },
+            "The site is up, and its database answers.",
+            example={"status": "ok"},
+            problems=(UNAVAILABLE,),
+        )
+    }
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return []
+
+    def get_permissions(self) -> list[Any]:
+        return []
+
+    def get(self, _request: Request) -> Response:
+        """Say whether the site can work."""
+        if not (_database_answers() or _database_answers()):
+            raise Refusal(UNAVAILABLE)
+        return Response({"status": "ok"})
+
+
+def _database_answers() -> bool:
+    """Ask the database for nothing. A connection that it has closed meanwhile is given up."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        if not connection.in_atomic_block:
+            connection.close()
+        return False
+    return True
