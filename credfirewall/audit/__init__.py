@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Any:
         from credfirewall.audit.services import record
 
         return record
+    if name == "export":
+        from credfirewall.audit.exporting import export
+
+        return export
     raise AttributeError(name)

@@ -311,11 +311,17 @@ class AuditRead(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditExported(Event):
-    """Rows left the log."""
+    """Rows leave the log: "begun" ahead of the first, then "complete" or "broken_off" with how many
+    they were. ``export`` is the same in both; ``names`` says whether people's names were among it.
+    """
 
     vital = True
+    export: Code
     format: Code
-    rows: int
+    state: Code
+    rows: int | None
+    names: bool
+    filters: tuple[Code, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
