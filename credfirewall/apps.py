@@ -13,6 +13,7 @@ class CredfirewallConfig(AppConfig):
 
     def ready(self) -> None:
         from credfirewall import checks
+        from credfirewall.audit import metrics as audit_metrics
         from credfirewall.audit import panels as audit_panels
         from credfirewall.audit import receivers
         from credfirewall.screening import panels as screening_panels
@@ -21,5 +22,6 @@ class CredfirewallConfig(AppConfig):
         checks.register()
         blocklist.connect()
         receivers.connect()
+        audit_metrics.connect()
         audit_panels.register()
         screening_panels.register()

@@ -13,8 +13,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 logger = logging.getLogger("credfirewall.metrics")
@@ -32,7 +32,6 @@ _making = threading.Lock()
 _failing: set[str] = set()
 
 Labels = tuple[str, ...]
-Rows = Iterable[tuple[Labels, float]]
 
 
 def label(value: str) -> str:
@@ -126,21 +125,22 @@ class Histogram(Metric):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A gauge that is looked up: ``rows`` returns its values by labels, and may raise."""
+class Reading:
+    """The value of a gauge that was looked up; one name has the same labels each time."""
 
     name: str
     text: str
-    labels: Labels
-    rows: Callable[[], Rows]
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
-_asked: dict[str, Asked] = {}
+LookUp = Callable[[], Iterable[Reading]]
+_asked: dict[str, LookUp] = {}
 
 
-def asked(name: str, text: str, *labels: str, rows: Callable[[], Rows]) -> None:
-    """Have ``exposition`` look up a gauge. One that fails is left out, and the rest is shown."""
-    _asked[name] = Asked(PREFIX + name, text, labels, rows)
+def asked(name: str, look_up: LookUp) -> None:
+    """Have ``exposition`` look up gauges. What fails is left out, and the rest is shown."""
+    _asked[name] = look_up
 
 
 def exposition(accept: str = "") -> tuple[bytes, str]:
@@ -161,9 +161,8 @@ class _Ours:
         for family in _counted():
             if family.name.startswith(PREFIX):
                 yield family
-        for each in tuple(_asked.values()):
-            if family := _look_up(each):
-                yield family
+        for name, look_up in tuple(_asked.items()):
+            yield from _read(name, look_up)
 
 
 def _counted() -> Iterable[Any]:
@@ -176,17 +175,21 @@ def _counted() -> Iterable[Any]:
     return prometheus_client.REGISTRY.collect()
 
 
-def _look_up(wanted: Asked) -> Any:
+def _read(name: str, look_up: LookUp) -> Iterable[Any]:
     from prometheus_client.core import GaugeMetricFamily
 
-    family = GaugeMetricFamily(wanted.name, wanted.text, labels=wanted.labels)
+    families: dict[str, Any] = {}
     try:
-        for labels, value in wanted.rows():
-            family.add_metric([label(each) for each in labels], value)
+        for each in look_up():
+            family = families.get(each.name)
+            if family is None:
+                family = GaugeMetricFamily(PREFIX + each.name, each.text, labels=[*each.labels])
+                families[each.name] = family
+            family.add_metric([label(value) for value in each.labels.values()], each.value)
     except Exception as error:  # noqa: BLE001 - the database is away, say
-        _failed(wanted.name, error)
-        return None
-    return family
+        _failed(name, error)
+        return ()
+    return families.values()
 
 
 def _failed(name: str, error: Exception) -> None:
