@@ -107,6 +107,9 @@ class Schema(AutoSchema):
     def get_auth(self) -> list[Any]:
         return []  # said by get_operation, and when the schema is served
 
+    def _get_format_parameters(self) -> list[Any]:
+        return []  # the Accept header decides
+
     def get_override_parameters(self) -> list[Any]:
         return [query] if (query := self._operation().query) else []
 

@@ -124,7 +124,7 @@ class AuditRecord(serializers.Serializer[Any]):
     address = serializers.CharField(help_text="As much of it as AUDIT_IP has kept.")
     user_agent = serializers.CharField()
     request_id = serializers.CharField()
-    details = serializers.DictField(help_text="Other ones for each event, see docs/audit.md.")
+    details = serializers.DictField(help_text="Each event has its own.")
 
 
 class AuditPage(serializers.Serializer[Any]):
