@@ -24,8 +24,14 @@ VALIDATORS = [
     {"NAME": "credfirewall.validators.LengthValidator"},
     {"NAME": "credfirewall.validators.BreachedPasswordValidator"},
 ]
+AUDIT_KEY = "Kq3vX9wLr7TzB2nYd5HfJ8sMc4PgUa6E"
 RIGHT = {
     "CREDFIREWALL": {},
+    "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
+    "MIDDLEWARE": [
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "credfirewall.audit.middleware.AuditMiddleware",
+    ],
     "CACHES": {"default": CACHE},
     "AUTH_PASSWORD_VALIDATORS": VALIDATORS,
     "PASSWORD_HASHERS": ["django.contrib.auth.hashers.PBKDF2PasswordHasher"],
@@ -34,7 +40,9 @@ RIGHT = {
 
 def said(credfirewall: object = None, **changes: Any) -> list[CheckMessage]:
     """Every message of our checks, deployment's too, in a project that differs by ``changes``."""
-    ours = {} if credfirewall is None else {"CREDFIREWALL": credfirewall}
+    ours = {"CREDFIREWALL": {} if credfirewall is None else credfirewall}
+    if isinstance(ours["CREDFIREWALL"], dict):
+        ours["CREDFIREWALL"] = {"AUDIT_KEY": AUDIT_KEY, **ours["CREDFIREWALL"]}
     with pytest.MonkeyPatch.context() as patch:
         # Not override_settings: Django's own receivers fail on what a check has to bear.
         for name, value in {**RIGHT, **ours, **changes}.items():

@@ -28,6 +28,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "credfirewall.audit.middleware.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 TEMPLATES = [
@@ -61,4 +62,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Nobody listens there: a test that asks HIBP without a stand-in for it gets "unknown", at once.
-CREDFIREWALL: dict[str, Any] = {"HIBP_URL": "http://127.0.0.1:9/range/"}
+CREDFIREWALL: dict[str, Any] = {
+    "HIBP_URL": "http://127.0.0.1:9/range/",
+    "AUDIT_KEY": "w4Zc7Nq1Rt8Yv2Kd5Hb9Xf3Ls6Pm0Gj",
+}

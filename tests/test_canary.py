@@ -508,7 +508,11 @@ class TestPages:
             raise Accident("no name")
 
         monkeypatch.setattr(User, "get_full_name", fail)
-        self.break_page(visitor, settings, watch, page, debug=False)
+        for canary in CANARIES.values():
+            status, shown_page = post(visitor, page, canary)
+            assert status < 500
+            assert leaks([canary], [shown_page, *watch.mailed], prefix=True) == []
+            assert watch.leaks(canary) == []
 
     @staticmethod
     def break_page(

@@ -119,6 +119,8 @@ WRONG: dict[str, list[Any]] = {
     "AUDIT_IP": ["partly", None],
     "AUDIT_RETENTION_DAYS": [0, 1.5],
     "AUDIT_ON_FAILURE": ["ignore", None],
+    "AUDIT_ANCHOR": ["", 1],
+    "AUDIT_PUBLIC_KEY": ["", 1, b"x"],
     "API_AUTHENTICATION": ["a.B", [1], {"x": "a.B"}],
     "API_PERMISSIONS": ["a.B", {"policy": "a.B"}, [None]],
 }
@@ -148,7 +150,7 @@ FINE: dict[str, Any] = {
     "DELIVERY_KEYS": ({"id": "2026", "key": b"x" * 32}, {"id": "2025", "key": "y" * 43}),
     "DELIVERY_MAX_TTL": 86_400,
     "RATES": {"check": "5/10m"},
-    "AUDIT_KEY": ["new", "old"],
+    "AUDIT_KEY": ["qWx7Lr2Tz9Bn4Yd6Hf1Js8Mc3Pg5Ua0Ek", "Zr5Kt8Wn2Qb6Vd9Hx3Lf7Mc1Ps4Gj0Ya"],
     "API_PERMISSIONS": {"policy": ["rest_framework.permissions.AllowAny"]},
 }
 

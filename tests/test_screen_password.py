@@ -249,7 +249,7 @@ class TestFailure:
         ("sources", "message"),
         [
             (["nothing"], "CREDFIREWALL['SOURCES']: there is no source 'nothing'."),
-            ([f"{__name__}.Broken"], "There is no such file."),
+            (["nowhere.Source"], "CREDFIREWALL['SOURCES']: No module named 'nowhere'"),
         ],
     )
     def test_misconfigured(self, settings: Settings, sources: list[str], message: str) -> None:
@@ -271,6 +271,10 @@ class TestFailure:
         Exploding.error = error
         settings.CREDFIREWALL = {"SOURCES": [f"{__name__}.Exploding"]}
         assert call(CLEAN) == (3, message)
+
+    def test_a_source_that_cannot_be_made_is_unknown(self, settings: Settings) -> None:
+        settings.CREDFIREWALL = {"SOURCES": [f"{__name__}.Broken"]}
+        assert call(CLEAN)[0] == 2
 
     def test_a_source_without_an_answer_is_unknown(self, settings: Settings) -> None:
         Exploding.error = SourceUnavailable("down")

@@ -60,9 +60,11 @@ class Party:
             return who
         if who is None or not getattr(who, "is_authenticated", True):
             return ANONYMOUS
-        if getattr(who, "pk", None) is None:  # somebody who is just signing up
+        key = getattr(who, "pk", None)
+        if key is None:  # somebody who is just signing up
             return cls("user")
-        return cls("user", bounded(who.pk, 64), bounded(who.get_username(), 254))
+        name = getattr(who, "get_username", str)()
+        return cls("user", bounded(key, 64), bounded(name, 254))
 
     @classmethod
     def command(cls, name: str) -> "Party":

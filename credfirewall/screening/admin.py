@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 
 from credfirewall.audit.events import Code, ConfigurationChanged, Party
 from credfirewall.audit.services import record
+from credfirewall.screening.digest import fold
 from credfirewall.screening.models import BlockedWord
 
 MOST_AT_ONCE = 1000
@@ -74,6 +75,11 @@ class BlockedWordAdmin(ModelAdmin):
     list_display = ("word", "note", "created")
     search_fields = ("word", "folded", "note")
     readonly_fields = ("created",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, fold(search_term))
 
     def get_form(
         self, request: HttpRequest, obj: BlockedWord | None = None, change: bool = False, **kw: Any

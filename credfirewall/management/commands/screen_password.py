@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import warnings
@@ -87,6 +88,8 @@ class Command(BaseCommand):
 
     @sensitive_variables()
     def handle(self, *args: Any, **options: Any) -> None:
+        # What no handler of the project's wants would come out between the command's own lines.
+        logging.getLogger("credfirewall").addHandler(logging.NullHandler())
         try:
             verdict = screen(self._password(options.get("stdin") or sys.stdin))
             self._print(_as_json(verdict) if options["json"] else self._coloured(verdict))
