@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
@@ -14,16 +14,19 @@ from django.http import (
     HttpResponseNotAllowed,
     StreamingHttpResponse,
 )
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from credfirewall.audit import dashboard, evidence, labels, listing
+from credfirewall.audit import dashboard, evidence, exporting, labels, listing
 from credfirewall.audit.events import EVENTS, AuditRead, Code, Party
 from credfirewall.audit.listing import Cursor, Filters, Page, Selection
 from credfirewall.audit.models import AuditEvent
 from credfirewall.audit.services import record
+from credfirewall.audit.text import bounded
+from credfirewall.exceptions import AuditUnavailable
 
 TEMPLATES = "admin/credfirewall/auditevent"
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
@@ -129,8 +132,11 @@ class AuditEventAdmin(ModelAdmin):
         """List all events by or about somebody."""
         if refusal := self._refusal(request):
             return refusal
-        kind, identity = (request.GET.get(name, "") for name in ("type", "id"))
-        filters = Filters.of({"party": f"{kind}:{identity}"})
+        kind = bounded(request.GET.get("type", ""), 16)
+        identity = bounded(request.GET.get("id", ""), 64)
+        if not (kind and identity):
+            raise Http404(_("A timeline is somebody's."))
+        filters = Filters(party=f"{kind}:{identity}")
         using = self._using()
         page = self._page(request, listing.select(filters, using, datetime.now(UTC)))
         texts = listing.names_of(kind, identity, using)
@@ -139,7 +145,7 @@ class AuditEventAdmin(ModelAdmin):
             "title": _("Timeline of %(who)s") % {"who": labels.party(kind, identity)},
             "texts": texts,
         }
-        self._read(request, "timeline", subject=Party(kind[:16], identity[:64]))
+        self._read(request, "timeline", subject=Party(kind, identity))
         return self._render(request, "timeline", context)
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
@@ -166,11 +172,19 @@ class AuditEventAdmin(ModelAdmin):
         form = request.POST.get("format", "")
         if form not in FORMATS:
             raise Http404(_("There is no such format."))
-        from credfirewall.audit import export
-
-        now = datetime.now(UTC)
-        events = listing.select(Filters.of(request.POST), self._using(), now).queryset()
-        response = StreamingHttpResponse(export.write(events, form), content_type=FORMATS[form])
+        filters, now = Filters.of(request.POST), datetime.now(UTC)
+        try:
+            export = exporting.export(
+                form,
+                queryset=listing.select(filters, self._using(), now).queryset(),
+                filters=filters.codes(),
+                names="names" in request.POST,
+                request=request,
+            )
+        except AuditUnavailable:
+            messages.error(request, _("Nothing was exported, because that could not be recorded."))
+            return redirect("admin:credfirewall_auditevent_changelist")
+        response = StreamingHttpResponse(export, content_type=FORMATS[form])
         name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
@@ -216,9 +230,13 @@ class AuditEventAdmin(ModelAdmin):
         }
 
     def _row(self, row: AuditEvent, texts: dict[str, str]) -> dict[str, Any]:
+        at = row.at.astimezone(UTC)
         return {
             "id": row.pk,
-            "at": row.at.astimezone(UTC),
+            # As texts: a template would turn times into those of the site's own zone.
+            "at": f"{at:%Y-%m-%d %H:%M:%S}",
+            "exactly": f"{at:%Y-%m-%d %H:%M:%S.%f}",
+            "iso": at.isoformat(),
             "event": labels.event(row.event),
             "outcome": row.outcome,
             "outcome_label": labels.outcome(row.outcome),

@@ -30,16 +30,25 @@ PATTERNS = (
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity over time."""
+    """One quantity over time. ``tone`` is its colour: 0 warns, 1 is plain, 2 and 3 are grey."""
 
     name: str
     values: Sequence[int]
+    tone: int = 0
 
 
 def columns(
-    key: str, title: str, description: str, labels: Sequence[str], series: Sequence[Series]
+    key: str,
+    title: str,
+    description: str,
+    labels: Sequence[str],
+    ticks: Sequence[str],
+    series: Sequence[Series],
 ) -> str:
-    """Return stacked columns, one for each of ``labels``. ``key`` is unique in its page."""
+    """Return stacked columns, one for each of ``labels``. ``key`` is unique in its page.
+
+    ``ticks`` are the same labels for the axis, which has room for some of them only.
+    """
     totals = [sum(each.values[i] for each in series) for i in range(len(labels))]
     top = ceiling(max(totals, default=0))
     width = (100 - GUTTER) / max(len(labels), 1)
@@ -53,12 +62,12 @@ def columns(
             base -= height
             tip = f"{label}: {each.values[index]} {each.name}".rstrip()
             parts.append(
-                f'<rect class="cf-s{number}" x="{x + width * 0.1:.2f}%" y="{base:.1f}" '
+                f'<rect class="cf-s{each.tone}" x="{x + width * 0.1:.2f}%" y="{base:.1f}" '
                 f'width="{width * 0.8:.2f}%" height="{height:.1f}" '
                 f'fill="url(#{key}-{number})"><title>{escape(tip)}</title></rect>'
             )
-    parts += _labels(labels, width)
-    body = _patterns(key, len(series)) + "".join(parts)
+    parts += _ticks(ticks, width)
+    body = _patterns(key, [each.tone for each in series]) + "".join(parts)
     return _image(key, title, description, TOP + PLOT + FOOT, body)
 
 
@@ -85,7 +94,7 @@ def strips(
     foot = len(lines) * STRIP + 14
     parts.append(f'<text x="0" y="{foot}">{escape(ends[0])}</text>')
     parts.append(f'<text x="100%" y="{foot}" text-anchor="end">{escape(ends[1])}</text>')
-    body = _patterns(key, 1, first=1) + "".join(parts)
+    body = _patterns(key, [0], first=1) + "".join(parts)
     return _image(key, title, description, foot + 6, body)
 
 
@@ -98,11 +107,12 @@ def bar(share: float) -> str:
     )
 
 
-def swatch(key: str, number: int) -> str:
+def swatch(key: str, number: int, series: Series) -> str:
     """Return the pattern of a series of the chart ``key``, for its legend."""
     return (
         '<svg class="cf-swatch" aria-hidden="true" focusable="false">'
-        f'<rect class="cf-s{number}" width="100%" height="100%" fill="url(#{key}-{number})"/></svg>'
+        f'<rect class="cf-s{series.tone}" width="100%" height="100%" fill="url(#{key}-{number})"/>'
+        "</svg>"
     )
 
 
@@ -134,7 +144,7 @@ def short(value: int) -> str:
     return str(value)
 
 
-def _labels(labels: Sequence[str], width: float) -> Iterable[str]:
+def _ticks(labels: Sequence[str], width: float) -> Iterable[str]:
     """Yield some of the labels; a phone leaves out every other one of these."""
     every = max(1, -(-len(labels) // MOST_LABELS))
     for count, index in enumerate(range(0, len(labels), every)):
@@ -147,11 +157,11 @@ def _labels(labels: Sequence[str], width: float) -> Iterable[str]:
         )
 
 
-def _patterns(key: str, count: int, first: int = 0) -> str:
+def _patterns(key: str, tones: Sequence[int], first: int = 0) -> str:
     made = "".join(
-        f'<pattern id="{key}-{number}" class="cf-s{number}" width="6" height="6" '
+        f'<pattern id="{key}-{number}" class="cf-s{tone}" width="6" height="6" '
         f'patternUnits="userSpaceOnUse">{PATTERNS[(number + first) % len(PATTERNS)]}</pattern>'
-        for number in range(count)
+        for number, tone in enumerate(tones)
     )
     return f"<defs>{made}</defs>"
 

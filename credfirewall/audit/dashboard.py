@@ -35,14 +35,15 @@ class Span:
     step: timedelta
     steps: int
     label: str
+    tick: str
 
 
 SPANS = {
     span.name: span
     for span in (
-        Span("24h", _("24 hours"), timedelta(hours=1), 24, "%H:%M"),
-        Span("7d", _("7 days"), timedelta(hours=6), 28, "%m-%d %H:%M"),
-        Span("30d", _("30 days"), timedelta(days=1), 30, "%m-%d"),
+        Span("24h", _("24 hours"), timedelta(hours=1), 24, "%H:%M", "%H:%M"),
+        Span("7d", _("7 days"), timedelta(hours=6), 28, "%m-%d %H:%M", "%m-%d"),
+        Span("30d", _("30 days"), timedelta(days=1), 30, "%m-%d", "%m-%d"),
     )
 }
 DEFAULT = "24h"
@@ -79,10 +80,26 @@ class Window:
         self.start = last - span.step * (span.steps - 1)
 
     @property
+    def begins(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M}"
+
+    @property
+    def ends(self) -> str:
+        return f"{self.now.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    @property
     def labels(self) -> list[str]:
         """Return when each step begins."""
+        return self._begins(self.span.label)
+
+    @property
+    def ticks(self) -> list[str]:
+        """Return the same, as short as the axis of a chart wants it."""
+        return self._begins(self.span.tick)
+
+    def _begins(self, form: str) -> list[str]:
         moments = (self.start + self.span.step * number for number in range(self.span.steps))
-        return [f"{moment:{self.span.label}}" for moment in moments]
+        return [f"{moment:{form}}" for moment in moments]
 
     @cached_property
     def sealed(self) -> AuditSeal | None:
@@ -175,6 +192,7 @@ class Panel:
     chart: SafeString | None = None
     legend: Sequence[tuple[SafeString, Text]] = ()
     table: Table | None = None
+    wide: bool = False
     opened: bool = False
     """Whether the table is what there is to see, rather than behind a chart."""
     alert: Text = ""
@@ -207,9 +225,9 @@ def columns(
     key: str, title: Text, description: Text, window: Window, series: Sequence[charts.Series]
 ) -> tuple[SafeString, list[tuple[SafeString, Text]]]:
     """Return a chart over the steps of ``window``, and its legend where there is more than one."""
-    chart = charts.columns(key, str(title), str(description), window.labels, series)
+    chart = charts.columns(key, str(title), str(description), window.labels, window.ticks, series)
     legend: list[tuple[SafeString, Text]] = [
-        (mark_safe(charts.swatch(key, number)), each.name)  # noqa: S308 - of numbers and of our key
+        (mark_safe(charts.swatch(key, number, each)), each.name)  # noqa: S308 - of numbers and of our key
         for number, each in enumerate(series)
     ]
     return mark_safe(chart), legend if len(series) > 1 else []  # noqa: S308 - charts escapes

@@ -44,6 +44,7 @@ KINDS: dict[str, Text] = {
     "command": _("command"),
     "api_key": _("API key"),
     "anonymous": _("anonymous"),
+    "event": _("event"),
 }
 SOURCES: dict[str, Text] = {
     "blocklist": _("Own words"),

@@ -21,6 +21,8 @@ from credfirewall.audit.models import AuditIdentity, AuditVerification
 from credfirewall.conf import conf
 
 MOST = 10
+TONES = {"success": 1, "refused": 0, "failed": 3, "notice": 2}
+"""The colour of each outcome. See charts.Series."""
 
 
 def register() -> None:
@@ -66,7 +68,7 @@ def seals(window: Window) -> Panel:
     sentences = [words[:1].upper() + words[1:] + "."]
     if conf.AUDIT_ANCHOR is None:
         sentences.append(_("There is no anchor: the log is not proven against truncation."))
-    return Panel(gettext_lazy("Seals"), sentences, alert=alert)
+    return Panel(gettext_lazy("Seals"), sentences, alert=alert, wide=True)
 
 
 def events(window: Window) -> Panel:
@@ -81,7 +83,7 @@ def events(window: Window) -> Panel:
                 steps = [a + b for a, b in zip(steps, numbers, strict=True)]
                 totals[value.split(" ")[0]] += sum(numbers)
         if any(steps):
-            series.append(charts.Series(str(labels.outcome(outcome)), steps))
+            series.append(charts.Series(str(labels.outcome(outcome)), steps, TONES[outcome]))
     title = gettext_lazy("Events")
     number = sum(totals.values())
     words = [ngettext("%d event.", "%d events.", number) % number]

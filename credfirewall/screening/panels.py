@@ -42,17 +42,17 @@ class Transition:
 def register() -> None:
     """Register the panels of screening."""
     dashboard.register("screening-refused", refused, order=30)
-    dashboard.register("screening-verdicts", verdicts, order=40)
+    dashboard.register("screening-verdicts", verdicts, order=45)
     dashboard.register("screening-silent", silent, order=50)
-    dashboard.register("screening-sources", sources, order=55)
+    dashboard.register("screening-sources", sources, order=40)
 
 
 def refused(window: Window) -> Panel:
     """Show when breached passwords were refused, by source."""
     title = gettext_lazy("Refused passwords")
     series = [
-        charts.Series(str(labels.source(name)), steps)
-        for name, steps in _by_source(window, "screening_refused").items()
+        charts.Series(str(labels.source(name)), steps, tone)
+        for tone, (name, steps) in enumerate(_by_source(window, "screening_refused").items())
     ]
     number = sum(sum(each.values) for each in series)
     words = [
@@ -94,7 +94,7 @@ def verdicts(window: Window) -> Panel:
         if unknown
         else _("There was an answer for every password.")
     ]
-    head = [_("Source"), _("Breached"), _("Failures told")]
+    head = [_("Source"), _("Breached"), _("Failures reported")]
     return Panel(gettext_lazy("Verdicts by source"), words, table=Table(head, rows), opened=True)
 
 
@@ -125,8 +125,9 @@ def silent(window: Window) -> Panel:
         for name, _number, text, _share in rows
     ]
     about = _("When each source did not answer, from the beginning to the end of the time shown.")
-    ends = (f"{window.start:%Y-%m-%d %H:%M}", f"{window.now.astimezone(UTC):%Y-%m-%d %H:%M}")
-    chart = charts.strips("screening-silent", str(title), about, lines, ends)
+    chart = charts.strips(
+        "screening-silent", str(title), about, lines, (window.begins, window.ends)
+    )
     head = [_("Source"), _("Times"), _("In total"), _("Share")]
     return Panel(title, words, mark_safe(chart), table=Table(head, rows))  # noqa: S308 - charts escapes
 
