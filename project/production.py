@@ -34,6 +34,9 @@ CACHES = {
 CREDFIREWALL = {**CREDFIREWALL, "SINGLE_PROCESS": False}
 
 SECURE_SSL_REDIRECT = True
+# The API refuses plain HTTP by itself: a redirect would hide that a client has sent its credentials
+# in the clear. A load balancer asks for the others on the inside.
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/", r"^healthz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("BEHIND_PROXY", default=False) else None
 )

@@ -89,6 +89,7 @@ def _endpoints(document: Json) -> Iterator[Json]:
             "summary": operation.get("summary", ""),
             "description": operation.get("description", ""),
             "permission": operation.get("x-permission", ""),
+            "staff": operation.get("x-staff", False),
             "schemes": [name for each in operation["security"] for name in each],
             "parameters": [_parameter(each) for each in operation.get("parameters", [])],
             "body": _example(content),

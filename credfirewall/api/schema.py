@@ -86,6 +86,8 @@ class Schema(AutoSchema):
         operation["security"] = [] if view.public else [{SESSION: []}]
         if view.permission:
             operation["x-permission"] = view.permission
+        if view.staff_only:
+            operation["x-staff"] = True
         for status, group in _by_status(self._problems()).items():
             operation["responses"][str(status)] = _response(status, group)
         return operation

@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -118,6 +119,15 @@ def test_head_is_get_without_the_body(admin_client: Client) -> None:
     response = admin_client.head("/api/v1/audit/events")
     assert (response.status_code, response.content) == (200, b"")
     assert response["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("name", ["bug", "denied", "audit"])
+def test_what_failed_is_undone_with_atomic_requests(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    check(client.get(f"/probe/half/{name}"), *EXPECTED[name])
+    assert not Group.objects.exists()
 
 
 # Bodies

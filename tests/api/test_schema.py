@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import translation
-from drf_spectacular.validation import validate_schema
+from drf_spectacular import validation
 from pytest_django import Settings
 
 from credfirewall.api import problems
@@ -19,6 +19,7 @@ from tests.api.test_matrix import MATRIX
 from tests.api.test_views import EVENTS
 
 pytestmark = pytest.mark.usefixtures("_endpoints")
+validate_schema: Any = validation.validate_schema
 ALL = {value.code: value for value in vars(problems).values() if isinstance(value, Problem)}
 
 

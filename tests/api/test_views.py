@@ -19,7 +19,7 @@ from tests.api.test_problems import check
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_endpoints")]
 EVENTS = "/api/v1/audit/events"
-FAR = {"REMOTE_ADDR": "198.51.100.7"}
+FAR: Any = {"REMOTE_ADDR": "198.51.100.7"}
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404
 from django.urls import include, path
@@ -48,6 +49,17 @@ class RaisingView(ApiView):
         raise ERRORS[name]
 
 
+class HalfDoneView(ApiView):
+    """Writes, and fails."""
+
+    endpoint = "half-done"
+    public: ClassVar[bool] = True
+
+    def get(self, _request: Request, name: str) -> Response:
+        Group.objects.create(name="half done")
+        raise ERRORS[name]
+
+
 class EchoView(ApiView):
     """Reads a body."""
 
@@ -70,6 +82,7 @@ class UnspeakableView(ApiView):
 urlpatterns: list[Any] = [
     path("admin/", admin.site.urls),
     path("probe/raise/<str:name>", RaisingView.as_view()),
+    path("probe/half/<str:name>", HalfDoneView.as_view()),
     path("probe/echo", EchoView.as_view()),
     path("probe/unspeakable", UnspeakableView.as_view()),
     path("inner/", include("credfirewall.urls", namespace="inner")),
