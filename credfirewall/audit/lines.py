@@ -8,10 +8,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
-from uuid import UUID
 
 # ASVS 1.2.10, and the full-width signs that some spreadsheets read alike. A cell can also begin
 # behind a semicolon, a bar, a tab or the end of a line, where another separator is expected.
@@ -24,46 +23,46 @@ def timestamp(moment: datetime) -> str:
     return aware.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def as_object(names: Sequence[str], values: Iterable[Any]) -> dict[str, Any]:
+def as_object(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
     """Return columns as what JSON can hold; ``details`` as the object that it is the text of."""
-    return {name: _plain(name, value) for name, value in zip(names, values, strict=True)}
+    shown = dict(zip(names, values, strict=True))
+    for name, convert in _CONVERTERS.items():
+        if shown.get(name) is not None:
+            shown[name] = convert(shown[name])
+    return shown
 
 
 def dumps(value: object) -> str:
     """Return ``value`` as JSON on one line, in ASCII."""
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return _encode(value)
 
 
 def json_lines(names: Sequence[str], page: Iterable[Sequence[Any]]) -> bytes:
     """Return rows as JSON lines."""
-    return "".join(f"{dumps(as_object(names, row))}\n" for row in page).encode("ascii")
+    return "".join(f"{_encode(as_object(names, row))}\n" for row in page).encode("ascii")
 
 
 def csv_lines(page: Iterable[Sequence[Any]]) -> bytes:
     """Return rows as CSV (RFC 4180) in UTF-8."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(map(_cell, row) for row in page)
+    text, cells = io.StringIO(newline=""), _Cells()
+    csv.writer(text, lineterminator="\r\n").writerows([cells[each] for each in row] for row in page)
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def _cell(value: Any) -> str:
-    text = timestamp(value) if isinstance(value, datetime) else str(value)
-    return _FORMULA.sub(r"\1'", text)
+class _Cells(dict[Any, str]):
+    """What to write for a value: most occur many times in a page."""
 
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return timestamp(value)
-    if isinstance(value, UUID):
-        return str(value)
-    return _object(value) if name == "details" else value
+    def __missing__(self, value: Any) -> str:
+        text = timestamp(value) if isinstance(value, datetime) else str(value)
+        self[value] = safe = _FORMULA.sub(r"\1'", text)
+        return safe
 
 
 def _object(text: Any) -> Any:
     """Return the object in ``text``, or ``text`` itself if that would lose any of it."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
-        canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        value = _decode(text)
+        canonical = _canonical(value)
     except (TypeError, ValueError, RecursionError):
         return text
     return value if canonical == text else text
@@ -71,3 +70,14 @@ def _object(text: Any) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "id": str,
+    "log": str,
+    "at": timestamp,
+    "details": _object,
+}

@@ -21,6 +21,7 @@ from credfirewall.signals import audit_recorded
 
 PERMISSION = "credfirewall.view_auditevent"
 FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
+MOST_WAITING = 100_000
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 _events = Counter("audit_events", "Recorded audit events.", "event", "outcome")
@@ -111,12 +112,14 @@ def _limit(event: AuditEvent) -> None:
 def _seal_lag() -> Iterator[Reading]:
     """Yield how many rows wait for a seal and since when, of those that come to sealing by itself.
 
-    Rows from long before the last seal are not looked for: a page must not read the whole log.
+    Rows from long before the last seal are not looked for, and no more than ``MOST_WAITING``: a
+    page must not read the whole log.
     """
     using = router.db_for_read(AuditSeal)
     last = AuditSeal.objects.using(using).order_by("-position").first()
     waiting = sealing.unsealed(using, last.at - sealing.LATE if last else None)
-    found = waiting.aggregate(rows=Count("pk"), oldest=Min("at"))
+    some = waiting.order_by("at")[:MOST_WAITING]
+    found = some.aggregate(rows=Count("pk"), oldest=Min("at"))
     age = (datetime.now(UTC) - found["oldest"]).total_seconds() if found["oldest"] else 0.0
     yield Reading("audit_unsealed_rows", "Rows that no seal covers yet.", found["rows"])
     yield Reading(
