@@ -1,10 +1,12 @@
 """The log in the admin: read, never changed. Each page that is read is an event itself."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
@@ -14,7 +16,6 @@ from django.http import (
     HttpResponseNotAllowed,
     StreamingHttpResponse,
 )
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.http import urlencode
@@ -32,10 +33,26 @@ TEMPLATES = "admin/credfirewall/auditevent"
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
 UNLISTED = ("details", "user_agent", "mac", "log", "schema", "key")
 
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[AuditEvent]
 else:
     ModelAdmin = admin.ModelAdmin
+
+
+def unrecorded_unread(view: View) -> View:
+    """Show nothing of the log where that cannot be recorded, and has to be."""
+
+    @wraps(view)
+    def guarded(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(self, request, *args, **kwargs)
+        except AuditUnavailable:
+            context = {"title": _("The audit log cannot be reached")}
+            return self._render(request, "unavailable", context, status=503)
+
+    return cast("View", guarded)
 
 
 @admin.register(AuditEvent)
@@ -78,6 +95,7 @@ class AuditEventAdmin(ModelAdmin):
 
     # Pages
 
+    @unrecorded_unread
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -100,6 +118,7 @@ class AuditEventAdmin(ModelAdmin):
         self._read(request, "list", filters.codes())
         return self._render(request, "change_list", context)
 
+    @unrecorded_unread
     def changeform_view(
         self,
         request: HttpRequest,
@@ -128,6 +147,7 @@ class AuditEventAdmin(ModelAdmin):
         self._read(request, "event", subject=Party("event", row.pk.hex))
         return self._render(request, "event", context)
 
+    @unrecorded_unread
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """List all events by or about somebody."""
         if refusal := self._refusal(request):
@@ -148,6 +168,7 @@ class AuditEventAdmin(ModelAdmin):
         self._read(request, "timeline", subject=Party(kind, identity))
         return self._render(request, "timeline", context)
 
+    @unrecorded_unread
     def overview_view(self, request: HttpRequest) -> HttpResponse:
         """Show the panels."""
         if refusal := self._refusal(request):
@@ -163,6 +184,7 @@ class AuditEventAdmin(ModelAdmin):
         self._read(request, "overview")
         return self._render(request, "overview", context)
 
+    @unrecorded_unread
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Send what the filters let through. The export records itself."""
         if not self.has_export_permission(request):
@@ -173,17 +195,13 @@ class AuditEventAdmin(ModelAdmin):
         if form not in FORMATS:
             raise Http404(_("There is no such format."))
         filters, now = Filters.of(request.POST), datetime.now(UTC)
-        try:
-            export = exporting.export(
-                form,
-                queryset=listing.select(filters, self._using(), now).queryset(),
-                filters=filters.codes(),
-                names="names" in request.POST,
-                request=request,
-            )
-        except AuditUnavailable:
-            messages.error(request, _("Nothing was exported, because that could not be recorded."))
-            return redirect("admin:credfirewall_auditevent_changelist")
+        export = exporting.export(
+            form,
+            queryset=listing.select(filters, self._using(), now).queryset(),
+            filters=filters.codes(),
+            names="names" in request.POST,
+            request=request,
+        )
         response = StreamingHttpResponse(export, content_type=FORMATS[form])
         name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -281,14 +299,18 @@ class AuditEventAdmin(ModelAdmin):
             "within": [link(time, time) for time in listing.periods(chosen, using)],
         }
 
-    def _render(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+    def _render(
+        self, request: HttpRequest, name: str, context: dict[str, Any], status: int = 200
+    ) -> HttpResponse:
         common = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "is_list": name == "change_list",
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, f"{TEMPLATES}/{name}.html", {**common, **context})
+        return TemplateResponse(
+            request, f"{TEMPLATES}/{name}.html", {**common, **context}, status=status
+        )
 
 
 def _party(kind: str, identity: str, ref: str, texts: dict[str, str]) -> dict[str, str] | None:

@@ -22,7 +22,7 @@ from credfirewall.audit.models import AuditEvent, AuditSeal, AuditTally
 
 logger = logging.getLogger("credfirewall.audit")
 
-NEWEST = 20_000
+NEWEST = 10_000
 """Among so many of the newest rows those are counted that wait to be sealed."""
 
 
@@ -110,11 +110,9 @@ class Window:
     def waiting(self) -> list[Waiting]:
         """The rows that wait to be sealed; if there are NEWEST of them, there may be more."""
         events = AuditEvent.objects.using(self.using)
-        since = self.sealed.at - sealing.LATE if self.sealed else None
         times = events.order_by("-at", "-pk").values_list("at", flat=True)
-        if oldest := times[NEWEST - 1 : NEWEST].first():
-            since = max(since, oldest) if since else oldest
-        found = sealing.unsealed(self.using, since).order_by("-at", "-pk")
+        oldest = next(iter(times[NEWEST - 1 : NEWEST]), None)
+        found = sealing.unsealed(self.using, oldest).order_by("-at", "-pk")
         return [Waiting(*row) for row in found.values_list(*Waiting._fields)[:NEWEST]]
 
     def counts(self, kind: str) -> Counter[str]:
