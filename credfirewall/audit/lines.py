@@ -34,12 +34,12 @@ def as_object(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
 
 def dumps(value: object) -> str:
     """Return ``value`` as JSON on one line, in ASCII."""
-    return _encode(value)
+    return _encode(value).replace("\x7f", r"\u007f")  # which json takes for printable
 
 
 def json_lines(names: Sequence[str], page: Iterable[Sequence[Any]]) -> bytes:
     """Return rows as JSON lines."""
-    return "".join(f"{_encode(as_object(names, row))}\n" for row in page).encode("ascii")
+    return "".join(f"{dumps(as_object(names, row))}\n" for row in page).encode("ascii")
 
 
 def csv_lines(page: Iterable[Sequence[Any]]) -> bytes:
