@@ -121,7 +121,7 @@ def _parameter(parameter: Json) -> Json:
         "name": parameter["name"],
         "required": parameter.get("required", False),
         "kind": form.get("format") or form.get("type", ""),
-        "description": parameter.get("description", ""),
+        "description": parameter.get("description", "").replace("`", ""),  # Markdown, in OpenAPI
         "limits": {name: value for name, value in limits.items() if value not in (None, "")},
         "example": next((each["value"] for each in examples), None),
     }

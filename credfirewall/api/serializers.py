@@ -4,14 +4,22 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.validators import ProhibitNullCharactersValidator, RegexValidator
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,64})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _WHOLE = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+"""What every database can compare. Nothing is recorded before or after."""
 LONGEST_NAME = 64
 """Of an unknown field that is named in an error."""
+
+
+WITHOUT_NUL = RegexValidator(r"^[^\x00]*\Z", "NUL is no text.", "null_characters_not_allowed")
 
 
 class Strict(serializers.Serializer[Any]):
@@ -43,10 +51,12 @@ class Query(Strict):
 
 
 class Text(serializers.CharField):
-    """Text as it was sent: spaces at the ends count."""
+    """Text as it was sent: spaces at the ends count. That it has no NUL is in the schema, too."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(trim_whitespace=False, **how)
+        others = [v for v in self.validators if not isinstance(v, ProhibitNullCharactersValidator)]
+        self.validators = [*others, WITHOUT_NUL]
 
 
 class Whole(serializers.IntegerField):
@@ -71,12 +81,10 @@ class Moment(serializers.DateTimeField):
         if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
             self.fail("rfc3339")
         try:
-            moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
+            moment = datetime.fromisoformat(value.upper())
+            return min(max(moment, FIRST), LAST).astimezone(UTC)
+        except ValueError:
             self.fail("rfc3339")
-        if not 1970 <= moment.year < 9999:  # what every database can compare
-            self.fail("rfc3339")
-        return moment
 
 
 def moment_text(moment: datetime) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credfirewall.api.serializers import Moment, Query, Text, Whole, moment_text
@@ -13,7 +14,20 @@ from credfirewall.audit.listing import Cursor
 from credfirewall.audit.models import AuditEvent
 
 MOST = 200
-PARTY = r"^[a-z][a-z_]{0,15}:.{0,64}\Z"
+PARTY = r"^[a-z][a-z_]{0,15}:[^\x00-\x1f\x7f]{0,64}\Z"
+
+
+@extend_schema_field({"type": "string", "format": "cursor", "minLength": 1, "maxLength": 256})
+class CursorField(Text):
+    """A place in the log, as an answer has named it."""
+
+    default_error_messages = {"invalid": "This was never a `next` of ours."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        cursor = filters.unsign(super().to_internal_value(data))
+        if cursor is None:
+            self.fail("invalid")
+        return cursor
 
 
 class EventQuery(Query):
@@ -83,21 +97,7 @@ class EventQuery(Query):
         help_text="The most events to answer.",
         style={"example": 100},
     )
-    cursor = Text(
-        required=False, max_length=256, help_text="What the page before says under `next`."
-    )
-
-    def validate_cursor(self, text: str) -> Cursor:
-        cursor = filters.unsign(text)
-        if cursor is None:
-            raise serializers.ValidationError("This was never a `next` of ours.", "invalid")
-        return cursor
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "since" in attrs and "until" in attrs and attrs["since"] >= attrs["until"]:
-            error = serializers.ErrorDetail("This must be later than since.", "invalid")
-            raise serializers.ValidationError({"until": [error]})
-        return attrs
+    cursor = CursorField(required=False, help_text="What the page before says under `next`.")
 
 
 # What is told: these describe it in the schema, ``page_body`` makes it.

@@ -158,7 +158,8 @@ def test_the_page_shows_everything(page: Page) -> None:
         assert f"{method.upper()} {path}" in page.text
         assert operation["summary"] in page.text
         for parameter in operation.get("parameters", []):
-            assert parameter["name"] in page.text and parameter["description"] in page.text
+            assert parameter["name"] in page.text
+            assert parameter["description"].replace("`", "") in page.text
         for response in operation["responses"].values():
             for content in response["content"].values():
                 for code, example in content.get("examples", {}).items():

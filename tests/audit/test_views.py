@@ -181,6 +181,13 @@ def test_since_is_included_and_until_is_not(reader: Client) -> None:
     assert ids(reader, since="2026-11-22T22:12:00.004218+05:45") == [str(new.pk)]
 
 
+def test_a_time_out_of_every_range_is_one_all_the_same(reader: Client) -> None:
+    event = row()
+    early, late = "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"
+    assert ids(reader, since=early, until=late) == [str(event.pk)]
+    assert ids(reader, since=late, until=early) == ids(reader, until=early) == []
+
+
 def test_text_is_taken_literally(reader: Client) -> None:
     row(source="a")
     assert ids(reader, source="%") == ids(reader, source="A ") == ids(reader, source=" a") == []
@@ -217,10 +224,7 @@ def test_text_is_taken_literally(reader: Client) -> None:
         ("since=2026-11-22T16:28:00+00:00", {"since": "rfc3339"}),
         ("since=2026-02-30T00:00:00Z", {"since": "rfc3339"}),
         ("since=2026-11-22T24:00:01Z", {"since": "rfc3339"}),
-        ("since=0001-01-01T00:00:00%2B10:00", {"since": "rfc3339"}),
-        ("since=9999-12-31T23:59:59-10:00", {"since": "rfc3339"}),
         ("until=now", {"until": "rfc3339"}),
-        ("since=2026-11-22T00:00:00Z&until=2026-11-22T00:00:00Z", {"until": "invalid"}),
         ("limit=x&since=x", {"limit": "invalid", "since": "rfc3339"}),
         ("cursor=", {"cursor": "blank"}),
         ("cursor=MTIz", {"cursor": "invalid"}),
