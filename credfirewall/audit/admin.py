@@ -50,7 +50,8 @@ def unrecorded_unread(view: View) -> View:
             return view(self, request, *args, **kwargs)
         except AuditUnavailable:
             context = {"title": _("The audit log cannot be reached")}
-            return self._render(request, "unavailable", context, status=503)
+            page: HttpResponseBase = self._render(request, "unavailable", context, status=503)
+            return page
 
     return cast("View", guarded)
 

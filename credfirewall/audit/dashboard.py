@@ -155,6 +155,12 @@ class Window:
                 found[value][step] += count
         return found
 
+    def last_hour(self, kind: str, value: str) -> datetime | None:
+        """Return the last hour of the span with sealed rows of this value."""
+        hours = self._tallies(kind).filter(value=value).order_by("-hour")
+        found: datetime | None = hours.values_list("hour", flat=True).first()
+        return found
+
     def _tallies(self, kind: str):  # type: ignore[no-untyped-def]
         return AuditTally.objects.using(self.using).filter(kind=kind, hour__gte=self.start)
 

@@ -21,7 +21,7 @@ from django.db.models import Q, QuerySet
 
 from credfirewall.addresses import kept
 from credfirewall.audit import rows
-from credfirewall.audit.events import Code
+from credfirewall.audit.events import EVENTS, Code
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditIdentity
 from credfirewall.audit.text import bounded
@@ -160,18 +160,19 @@ def _place(row: AuditEvent) -> tuple[datetime, uuid.UUID]:
 def select(filters: Filters, using: str, now: datetime) -> Selection:
     """Return the rows that ``filters`` let through."""
     events = AuditEvent.objects.using(using)
-    where = Q()
+    possible = _possible(filters)
+    where = Q(event__in=sorted(possible)) if possible is not None else Q()
     for name in ("event", "outcome", "source"):
         if value := getattr(filters, name):
             where &= Q(**{name: value})
-    if filters.address:
-        where &= Q(address__in=addresses(filters.address, now))
     since, until = span(filters.time, now)
     if since is not None:
         where &= Q(at__gte=since)
     if until is not None:
         where &= Q(at__lt=until)
     choices: list[list[Q]] = []
+    if filters.address:
+        choices.append([Q(address=each) for each in sorted(addresses(filters.address, now))])
     if filters.q:
         choices.append(_search(filters.q, using))
     if filters.party:
@@ -181,13 +182,30 @@ def select(filters: Filters, using: str, now: datetime) -> Selection:
     choices += [
         [_is(role, party) for party in parties(text, using)] for role, text in named.items() if text
     ]
-    if not all(choices):
+    if not all(choices) or possible == set():
         return Selection(events.none(), (Q(),))
     # One filter gives the branches, and the others narrow each.
     choices.sort(key=len, reverse=True)
     for others in choices[1:]:
         where &= reduce(or_, others)
     return Selection(events.filter(where), tuple(choices[0]) if choices else (Q(),))
+
+
+def _possible(filters: Filters) -> set[str] | None:
+    """Return the events that can have the source or outcome asked for; None: any, or just one.
+
+    What cannot be would be looked for in all of the log.
+    """
+    if bool(filters.event) + bool(filters.outcome) + bool(filters.source) < 2:
+        return None
+    names = {filters.event} if filters.event else set(EVENTS)
+    fit = {
+        name
+        for name in names & EVENTS.keys()
+        if filters.outcome in ("", EVENTS[name].outcome)
+        and (not filters.source or "source" in {each.name for each in fields(EVENTS[name])})
+    }
+    return None if fit == {filters.event} or not names & EVENTS.keys() else fit
 
 
 def _is(role: str, party: Party) -> Q:

@@ -22,10 +22,8 @@ from credfirewall.screening.health import State
 from credfirewall.screening.sources import chain
 
 TRANSITIONS = ("screening_degraded", "screening_recovered")
-ANSWERS = ("screening_refused", "screening_recovered")
-"""Events that prove that a source answered."""
-MOST = 5000
-"""Transitions that are read at most, the newest."""
+MOST = 1000
+"""Transitions of either kind that are read at most, the newest."""
 
 Silence = tuple[datetime, datetime]
 
@@ -134,27 +132,24 @@ def silent(window: Window) -> Panel:
 
 def sources(window: Window) -> Panel:
     """Show the state of each source."""
-    latest = {name: _latest(window, name, TRANSITIONS) for name in conf.SOURCES}
-    rows = []
-    quiet = []
+    latest = {each.source: each for each in transitions(window)}
+    rows, quiet = [], []
     for name in conf.SOURCES:
-        label = labels.source(name)
-        change = latest[name]
-        is_silent = change is not None and change.event == "screening_degraded"
-        if change is not None and is_silent:
+        label, change = labels.source(name), latest.get(name)
+        answered = _refused_last(window, name)
+        if change is not None and change.silent:
             quiet.append(str(label))
             state = _("silent since %(time)s") % {"time": _minute(change.at)}
         else:
             state = _("answers")
-        answered = _latest(window, name, ANSWERS)
-        rows.append((label, state, _minute(answered.at) if answered else "—", _breaker(name)))
+            if change is not None:
+                answered = max(answered or change.at, change.at)
+        rows.append((label, state, _minute(answered) if answered else "—", _breaker(name)))
     head = [_("Source"), _("State"), _("Last success on record (UTC)"), _("Breaker here")]
     words = [
-        _("What answered is on record when it refused a password or came back; clean is no event."),
+        _("What is on record is a refused password, or the end of a silence: clean is no event.")
     ]
-    alert = ""
-    if quiet:
-        alert = _("Silent: %(sources)s.") % {"sources": ", ".join(quiet)}
+    alert = _("Silent: %(sources)s.") % {"sources": ", ".join(quiet)} if quiet else ""
     return Panel(
         gettext_lazy("State of the sources"),
         words,
@@ -181,17 +176,15 @@ def _by_source(window: Window, event: str) -> dict[str, list[int]]:
 
 
 def transitions(window: Window) -> list[Transition]:
-    """Return what became of the sources in the window, and how they entered it, oldest first."""
+    """Return what became of the sources, oldest first."""
     events = AuditEvent.objects.using(window.using).filter(at__lte=window.now)
-    within = events.filter(event__in=TRANSITIONS, at__gte=window.start).order_by("-at")[:MOST]
     found = [
         Transition(source, at, event == "screening_degraded")
-        for source, at, event in within.values_list("source", "at", "event")
+        for event in TRANSITIONS
+        for source, at in events.filter(event=event)
+        .order_by("-at")
+        .values_list("source", "at")[:MOST]
     ]
-    for source in {*conf.SOURCES, *(each.source for each in found)}:
-        before = _latest(window, source, TRANSITIONS, until=window.start)
-        if before is not None:
-            found.append(Transition(source, before.at, before.event == "screening_degraded"))
     return sorted(found, key=lambda each: each.at)
 
 
@@ -222,18 +215,11 @@ def duration(length: timedelta) -> str:
     return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
 
 
-def _latest(
-    window: Window, source: str, events: tuple[str, ...], until: datetime | None = None
-) -> AuditEvent | None:
-    """Return the newest of these events of ``source``."""
-    found = [
-        AuditEvent.objects.using(window.using)
-        .filter(source=source, event=event, at__lt=until or window.now)
-        .order_by("-at")
-        .first()
-        for event in events
-    ]
-    return max(filter(None, found), key=lambda row: row.at, default=None)
+def _refused_last(window: Window, source: str) -> datetime | None:
+    """Return when ``source`` last refused a password, to the hour, in the time shown."""
+    value = f"screening_refused refused {source}"
+    waiting = [row.at for row in window.waiting if row.value("event") == value]
+    return max(waiting, default=None) or window.last_hour("event", value)
 
 
 def _breaker(name: str) -> str:
