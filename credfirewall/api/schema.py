@@ -4,11 +4,14 @@ drf-spectacular has one set of settings for the whole process, the host's. So it
 a site runs: ``build`` writes ``openapi.json`` at development time, with settings of our own, and a
 test says when the file has to be written anew. What depends on the host (where the API lives, how
 callers sign in) is filled in when it is served.
+
+A schema that the host makes leaves these views out.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,14 +77,17 @@ HEADERS = {
 }
 
 
+_building: ContextVar[bool] = ContextVar("credfirewall_building_schema", default=False)
+
+
 class Schema(AutoSchema):
     """Reads a view's ``operations``."""
 
     def get_operation(self, *where: Any) -> Any:
-        operation = super().get_operation(*where)
+        if not _building.get():  # drf-spectacular leaves out what is None, DRF itself takes {}
+            return None if len(where) > 2 else {}
+        operation: Any = super().get_operation(*where)
         view: Any = self.view
-        if operation is None or self.method.lower() not in view.operations:
-            return operation
         operation["x-endpoint"] = view.endpoint
         operation["security"] = [] if view.public else [{SESSION: []}]
         if view.permission:
@@ -91,6 +97,9 @@ class Schema(AutoSchema):
         for status, group in _by_status(self._problems()).items():
             operation["responses"][str(status)] = _response(status, group)
         return operation
+
+    def get_components(self, *_where: Any) -> dict[str, Any]:
+        return {}  # what DRF's own generator asks for
 
     def get_operation_id(self) -> str:
         view: Any = self.view
@@ -203,9 +212,13 @@ def _example(problem: Problem) -> dict[str, Any]:
 
 def build(patterns: Sequence[Any]) -> str:
     """Return the text of FILE for the endpoints in ``patterns``. Not while a site runs."""
-    with patched_settings(SETTINGS):
-        generator: Any = SchemaGenerator
-        schema = generator(patterns=patterns).get_schema(public=True)
+    generator: Any = SchemaGenerator
+    token = _building.set(True)
+    try:
+        with patched_settings(SETTINGS):
+            schema = generator(patterns=patterns).get_schema(public=True)
+    finally:
+        _building.reset(token)
     schema["components"]["schemas"]["Problem"] = PROBLEM
     return json.dumps(_plain(schema), ensure_ascii=False, indent=1) + "\n"
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import include, path
 from django.utils import translation
-from drf_spectacular import validation
+from drf_spectacular import generators, validation
 from pytest_django import Settings
+from rest_framework.schemas import openapi
 
 from credfirewall.api import problems
 from credfirewall.api.problems import Problem
@@ -25,8 +27,8 @@ ALL = {value.code: value for value in vars(problems).values() if isinstance(valu
 
 def operations(document: Any) -> list[tuple[str, str, Any]]:
     return [
-        (path, method, operation)
-        for path, methods in document["paths"].items()
+        (where, method, operation)
+        for where, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
 
@@ -48,15 +50,15 @@ def test_the_file_is_valid_openapi_3_1() -> None:
 
 
 def test_every_endpoint_is_in_it() -> None:
-    described = {(path, method.upper()) for path, method, _ in operations(schema())}
-    assert described == {(path, method) for method, path, _, _ in MATRIX.values()}
+    described = {(where, method.upper()) for where, method, _ in operations(schema())}
+    assert described == {(where, method) for method, where, _, _ in MATRIX.values()}
 
 
 @pytest.mark.parametrize(
-    ("path", "method"), [(path, method) for path, method, _ in operations(schema())]
+    ("where", "method"), [(where, method) for where, method, _ in operations(schema())]
 )
-def test_an_operation_is_complete(path: str, method: str) -> None:
-    operation = schema()["paths"][path][method]
+def test_an_operation_is_complete(where: str, method: str) -> None:
+    operation = schema()["paths"][where][method]
     assert operation["summary"] and operation["operationId"]
     for parameter in operation.get("parameters", []):
         assert parameter["description"].endswith(".")
@@ -83,6 +85,22 @@ def test_errors_that_can_happen_are_described() -> None:
         *("not_acceptable", "internal_error", "audit_unavailable"),
     }
     assert "WWW-Authenticate" in responses["401"]["headers"]
+
+
+# A schema of the host's
+
+
+def test_a_hosts_drf_spectacular_leaves_ours_out(capsys: pytest.CaptureFixture[str]) -> None:
+    generator: Any = generators.SchemaGenerator
+    document = generator(patterns=[path("", include("credfirewall.urls"))]).get_schema(public=True)
+    assert not document["paths"] and not document["components"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_hosts_generator_of_drf_does_not_break_on_ours() -> None:
+    generator: Any = openapi.SchemaGenerator
+    document = generator(patterns=[path("", include("credfirewall.urls"))]).get_schema(public=True)
+    assert not [each for each in document["paths"].values() if any(each.values())]
 
 
 # As it is served
@@ -154,8 +172,8 @@ def page(admin_client: Client) -> Page:
 
 @pytest.mark.django_db
 def test_the_page_shows_everything(page: Page) -> None:
-    for path, method, operation in operations(schema()):
-        assert f"{method.upper()} {path}" in page.text
+    for where, method, operation in operations(schema()):
+        assert f"{method.upper()} {where}" in page.text
         assert operation["summary"] in page.text
         for parameter in operation.get("parameters", []):
             assert parameter["name"] in page.text
