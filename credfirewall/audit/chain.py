@@ -1,6 +1,5 @@
 """The chain of seals: which log this is, and what was sealed last."""
 
-import threading
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,8 @@ from credfirewall.audit.keys import AuditKey, ring
 from credfirewall.audit.models import AuditSeal
 
 _logs: dict[str, uuid.UUID] = {}
-_lock = threading.Lock()
+_begun: set[uuid.UUID] = set()
+"""Those that this process began in a transaction which may yet be rolled back."""
 
 
 def log_id(using: str) -> uuid.UUID:
@@ -24,7 +24,7 @@ def log_id(using: str) -> uuid.UUID:
     if known is None:
         first = AuditSeal.objects.using(using).filter(position=0).first() or _begin(using)
         known = first.log
-        if not connections[using].in_atomic_block:  # where what was begun may be rolled back
+        if known not in _begun or not connections[using].in_atomic_block:
             _logs[using] = known
     return known
 
@@ -32,6 +32,7 @@ def log_id(using: str) -> uuid.UUID:
 def forget(using: str | None = None, **_signal: Any) -> None:
     """Read the id anew: tables were emptied, or made."""
     _logs.clear()
+    _begun.clear()
 
 
 def last(using: str) -> AuditSeal:
@@ -73,4 +74,7 @@ def _begin(using: str) -> AuditSeal:
             genesis.save(force_insert=True, using=using)
     except IntegrityError:  # another process was first
         return AuditSeal.objects.using(using).get(position=0)
+    if connections[using].in_atomic_block:
+        _begun.add(genesis.log)
+        transaction.on_commit(lambda: _begun.discard(genesis.log), using=using)
     return genesis
