@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, transaction
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +27,7 @@ from credfirewall.audit.models import AuditEvent
 from credfirewall.testing import breached
 from credfirewall.validators import BreachedPasswordValidator
 from dev import ROOT
+from tests.audit.outage import taking_no_rows
 from tests.canary.detector import ascii_canary, leaks
 
 EVENT = LoginRefused(reason=Code("exposed"))
@@ -70,13 +71,10 @@ def naming_log() -> Iterator[Lines]:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken() -> Iterator[None]:
     """The database takes no row."""
-
-    def insert(row: AuditEvent, using: str) -> None:
-        raise OperationalError("no space left, says canary 4711")
-
-    monkeypatch.setattr(AuditEvent, "insert", insert)
+    with taking_no_rows("no space left, says canary 4711"):
+        yield
 
 
 def columns_of(line: dict[str, Any]) -> tuple[Any, ...]:
