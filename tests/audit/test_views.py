@@ -323,7 +323,7 @@ def test_who_was_refused_has_read_nothing(client: Client) -> None:
 def test_a_log_that_takes_no_record(
     reader: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, policy: str, status: int
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OperationalError("disk full at /var/lib")
 
     monkeypatch.setattr(AuditEvent, "insert", full)
