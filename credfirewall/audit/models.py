@@ -6,12 +6,14 @@ No row has a foreign key: who acted, and whom it concerned, has to stay deletabl
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from credfirewall.audit import seals
+from credfirewall.audit.inserting import insert
 from credfirewall.exceptions import AuditIsAppendOnly
 
 SCHEMA = 1
@@ -100,9 +102,11 @@ class AuditEvent(models.Model):
     def delete(self, *_: Any, **__: Any) -> NoReturn:
         raise AuditIsAppendOnly
 
-    def insert(self, using: str) -> None:
-        """Add this row: the one way in."""
-        super().save(force_insert=True, using=using)
+    def insert(
+        self, using: str, names: "Sequence[AuditIdentity]" = (), guarded: bool = False
+    ) -> None:
+        """Add this row, and names that it refers to: the one way in. See ``inserting``."""
+        insert([*names, self], using, guarded=guarded)
 
 
 class AuditIdentity(models.Model):
