@@ -301,7 +301,11 @@ def lint(venv: Path, arguments: Sequence[str]) -> int:
     argparse.ArgumentParser("dev.py lint").parse_args(arguments)
     python = prepare(venv)
     imports = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    throwaway = {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": "sqlite:///:memory:"}
+    throwaway = {
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "AUDIT_KEY": secrets.token_urlsafe(32),
+        "DATABASE_URL": "sqlite:///:memory:",
+    }
     production = {
         "DJANGO_SETTINGS_MODULE": "project.production",
         "ALLOWED_HOSTS": "passwords.example.com",

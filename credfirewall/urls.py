@@ -3,10 +3,12 @@
 from django.urls import path
 
 from credfirewall.api import urls as api
+from credfirewall.audit import metrics
 from credfirewall.audit.views import EventsView
 
 app_name = "credfirewall"
 urlpatterns = [
     *api.urlpatterns,
+    path("metrics", metrics.view, name="metrics"),
     path("api/v1/audit/events", EventsView.as_view(), name=EventsView.endpoint),
 ]

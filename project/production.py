@@ -1,9 +1,10 @@
 """The demo's settings, hardened: ``manage.py check --deploy`` has nothing to say about them.
 
-Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL. Optional: EMAIL_HOST,
-EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS (STARTTLS: 1 unless EMAIL_HOST is
-this machine), DEFAULT_FROM_EMAIL, STATIC_ROOT, BEHIND_PROXY (1 where a proxy ends TLS and always
-sets X-Forwarded-Proto itself).
+Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL, AUDIT_KEY. Optional:
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS (STARTTLS: 1 unless
+EMAIL_HOST is this machine), DEFAULT_FROM_EMAIL, STATIC_ROOT, BEHIND_PROXY (1 where a proxy ends TLS
+and always sets X-Forwarded-Proto itself), TRUSTED_PROXIES (how many add to X-Forwarded-For),
+AUDIT_ANCHOR (a file where seal heads are kept, outside of the database's reach).
 """
 
 import os
@@ -31,7 +32,13 @@ DATABASES = {
 CACHES = {
     "default": environment.redis_cache(environment.required("REDIS_URL", "redis://host:6379/0"))
 }
-CREDFIREWALL = {**CREDFIREWALL, "SINGLE_PROCESS": False}
+CREDFIREWALL = {
+    **CREDFIREWALL,
+    "SINGLE_PROCESS": False,
+    "AUDIT_KEY": environment.required("AUDIT_KEY", "the output of `openssl rand -base64 32`"),
+    "AUDIT_ANCHOR": os.environ.get("AUDIT_ANCHOR"),
+    "TRUSTED_PROXIES": environment.number("TRUSTED_PROXIES", default=0),
+}
 
 SECURE_SSL_REDIRECT = True
 # The API refuses plain HTTP by itself: a redirect would hide that a client has sent its credentials

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "credfirewall.audit.middleware.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -96,6 +97,10 @@ CREDFIREWALL: dict[str, Any] = {
     "CONTEXT_WORDS": ["credfirewall", "demo"],
     # The development server is one process, so a cache in its memory is shared by all that it does.
     "SINGLE_PROCESS": not REDIS_URL,
+    "AUDIT_KEY": os.environ.get("AUDIT_KEY")
+    or environment.kept_secret(environment.own_folder(VAR) / "audit_key"),
+    "AUDIT_ANCHOR": os.environ.get("AUDIT_ANCHOR")
+    or environment.own_folder(VAR) / "audit_heads.jsonl",
 }
 if HIBP_URL := os.environ.get("CREDFIREWALL_HIBP_URL"):
     CREDFIREWALL["HIBP_URL"] = HIBP_URL

@@ -37,6 +37,7 @@ def demo_settings() -> dict[str, Any]:
     """What project/settings.py says. It writes nothing: key and database are given."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECRET_KEY", "not used")
+        patch.setenv("AUDIT_KEY", "not used either")
         return runpy.run_path(str(ROOT / "project" / "settings.py"))
 
 

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Done = subprocess.CompletedProcess[str]
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "project.production",
+    "AUDIT_KEY": "Vt6Pq1Xc8Rz3Wm5Lb9Kd2Hf7Js4Gn0Ya",
     "SECRET_KEY": "S3Jw0v9hPq7uXz2LmN5bTcR8yKdFgA1eWiQoVxZtUjBsHnMpLkYr4",
     "ALLOWED_HOSTS": "passwords.example.com, www.example.com",
     "DATABASE_URL": "postgresql://127.0.0.1/credfirewall",
@@ -56,7 +57,7 @@ def test_production_passes_the_deployment_checks() -> None:
     assert not done.stderr
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "AUDIT_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"])
 @pytest.mark.parametrize("value", [None, ""])
 def test_production_names_what_is_missing(name: str, value: str | None, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "project", tmp_path / "project")
@@ -153,6 +154,8 @@ def test_the_demo_stays_on_this_machine(checkout: Path) -> None:
 def test_the_environment_decides(checkout: Path) -> None:
     given = {
         "SECRET_KEY": "given",
+        "AUDIT_KEY": "given too",
+        "AUDIT_ANCHOR": "/elsewhere/heads.jsonl",
         "DATABASE_URL": "postgresql://dana@db.example.com:5433/firewall",
         "REDIS_URL": "redis://cache.example.com:6380/1",
         "CREDFIREWALL_HIBP_URL": "http://127.0.0.1:8999/range/",
@@ -162,6 +165,7 @@ def test_the_environment_decides(checkout: Path) -> None:
         checkout, "SECRET_KEY", "DATABASES", "CACHES", "CREDFIREWALL", "DEBUG", **given
     )
     assert key == "given"
+    assert "'AUDIT_KEY': 'given too'" in firewall
     assert "db.example.com" in database
     assert "redis://cache.example.com:6380/1" in cache
     assert "JSONSerializer" in cache
