@@ -20,6 +20,10 @@ from credfirewall.audit import charts, sealing
 from credfirewall.audit.labels import Text
 from credfirewall.audit.models import AuditEvent, AuditSeal, AuditTally
 
+HOUR = timedelta(hours=1)
+FEW = 40
+"""Values that are looked up one by one rather than counted with all others."""
+
 logger = logging.getLogger("credfirewall.audit")
 
 NEWEST = 10_000
@@ -41,7 +45,7 @@ class Span:
 SPANS = {
     span.name: span
     for span in (
-        Span("24h", _("24 hours"), timedelta(hours=1), 24, "%H:%M", "%H:%M"),
+        Span("24h", _("24 hours"), HOUR, 24, "%H:%M", "%H:%M"),
         Span("7d", _("7 days"), timedelta(hours=6), 28, "%m-%d %H:%M", "%m-%d"),
         Span("30d", _("30 days"), timedelta(days=1), 30, "%m-%d", "%m-%d"),
     )
@@ -75,7 +79,7 @@ class Window:
     def __init__(self, span: Span, now: datetime, using: str) -> None:
         self.span, self.now, self.using = span, now, using
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        hours = span.step // timedelta(hours=1)
+        hours = span.step // HOUR
         last = hour - timedelta(hours=hour.hour % hours)
         self.start = last - span.step * (span.steps - 1)
 
@@ -134,7 +138,10 @@ class Window:
         unsealed = self._unsealed(kind)
         if unsealed:
             # What is counted below must be whole: a value may be sealed in part.
-            some = self._totals(kind).filter(value__in=list(unsealed)[:NEWEST])
+            some = self._totals(kind).filter(value__in=list(unsealed))
+            if len(unsealed) <= FEW:  # each is looked up in each hour, along the index
+                hours = range((self.now - self.start) // HOUR + 1)
+                some = some.filter(hour__in=[self.start + HOUR * hour for hour in hours])
             counted.update(dict.fromkeys(unsealed, 0))
             counted |= Counter(dict(some.values_list("value", "total")))
             counted.update(unsealed)

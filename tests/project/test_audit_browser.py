@@ -91,6 +91,7 @@ def log(ada: User) -> User:
 
 def shot(page: "Page", name: str) -> None:
     """Look at the page on a phone and a desktop, light and dark: it fits, and can be read."""
+    assert page.locator("body.cf-audit").count() == 1
     for device, size in {"phone": PHONE, "desktop": DESKTOP}.items():
         page.set_viewport_size({"width": size["width"], "height": size["height"]})
         for scheme in SCHEMES:
@@ -147,3 +148,47 @@ def test_fits_and_can_be_read(open_page: Open, log: User, name: str) -> None:  #
         "overview-7d": f"{OVERVIEW}?span=7d",
     }
     shot(open_page(paths[name], user=log), name)
+
+
+def test_the_overview_by_keyboard_and_without_scripts(
+    open_page: Open,  # noqa: F811
+    log: User,
+) -> None:
+    page = open_page(OVERVIEW, user=log, scripts=False)
+    page.get_by_role("link", name="7 days").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**span=7d")
+    assert page.get_by_role("link", name="7 days").get_attribute("aria-current") == "true"
+
+    panel = page.get_by_role("region", name="Refused passwords", exact=True).first
+    table = panel.locator("table")
+    assert not table.is_visible()
+    panel.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert table.is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")  # what scrolls can be scrolled with keys
+
+
+def test_a_screen_reader_hears_what_a_chart_shows(
+    open_page: Open,  # noqa: F811
+    log: User,
+) -> None:
+    page = open_page(OVERVIEW, user=log)
+    chart = page.get_by_role("img", name=re.compile("^Refused passwords"))
+    assert chart.count() == 1
+    tree = page.get_by_role("region", name="Top actors").first.aria_snapshot()
+    assert "columnheader" in tree and "rowheader" in tree
+    assert "img" not in tree  # the bars say nothing that the numbers do not
+
+
+def test_rows_keep_their_columns_on_a_phone(open_page: Open, log: User) -> None:  # noqa: F811
+    page = open_page(f"{LIST}?event=limit_hit", user=log, size=PHONE)
+    first = page.get_by_role("row").nth(1)
+    assert first.get_by_role("cell").count() >= 3  # empty ones are left out
+    assert "Outcome: " in first.locator("td").nth(1).evaluate(
+        "(e) => getComputedStyle(e, '::before').content"
+    )
+    for control in page.locator(".cf-filters select, .cf-filters button, .cf-times a").all():
+        box = control.bounding_box()
+        assert box is not None and box["height"] >= 28
