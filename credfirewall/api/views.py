@@ -33,8 +33,8 @@ HEADERS = {
 }
 """On every answer, errors too."""
 
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")
-"""What a proxy adds: who is behind one is not on this machine just because the proxy is."""
+FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
+"""How what a proxy adds begins: who is behind one is not on this machine just because the proxy is."""
 
 Overrides = Sequence[str] | Mapping[str, Sequence[str]] | None
 
@@ -140,7 +140,7 @@ def is_protected(request: Any) -> bool:
     """
     if request.is_secure():
         return True
-    if any(request.META.get(name) for name in FORWARDED):
+    if any(name.startswith(FORWARDED) for name in request.META):
         return False
     address = client_address(request.META)
     return address is not None and address.is_loopback

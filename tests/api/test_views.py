@@ -76,7 +76,7 @@ def test_what_never_left_the_machine_is_served(admin_client: Client, address: st
 
 
 @pytest.mark.parametrize(
-    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
+    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
 )
 @pytest.mark.parametrize("proxies", [0, 1])
 def test_what_a_proxy_of_this_machine_passes_on_did_leave_it(
