@@ -34,7 +34,7 @@ HEADERS = {
 """On every answer, errors too."""
 
 FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
-"""How what a proxy adds begins: who is behind one is not on this machine just because the proxy is."""
+"""How headers of proxies begin: who is behind one is not on this machine because the proxy is."""
 
 Overrides = Sequence[str] | Mapping[str, Sequence[str]] | None
 
