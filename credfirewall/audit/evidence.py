@@ -11,7 +11,13 @@ from django.utils.translation import gettext as _
 
 from credfirewall.audit import chain, rows, seals
 from credfirewall.audit.keys import ring
-from credfirewall.audit.models import AuditEvent, AuditIdentity, AuditMember, AuditSeal
+from credfirewall.audit.models import (
+    AuditEvent,
+    AuditIdentity,
+    AuditMember,
+    AuditSeal,
+    AuditVerification,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,23 @@ class Finding:
 def findings(row: AuditEvent, using: str) -> list[Finding]:
     """Verify ``row``, its names and its place, in words."""
     return [*_row(row, using), *_names(row, using), *_place(row, using)]
+
+
+def is_genuine(seal: AuditSeal) -> bool:
+    """Whether somebody with the key made ``seal`` as it is."""
+    key = ring().by_id.get(seal.key)
+    made = key is not None and seals.is_mac(key.seal, seal.head.encode(), seal.mac)
+    return made and seal.head == chain.head_of(seal)
+
+
+def was_verified(verification: AuditVerification, log: str) -> bool:
+    """Whether somebody with the key recorded ``verification`` as it is."""
+    key = ring().by_id.get(verification.key)
+    at = rows.microseconds(verification.at)
+    message = seals.verification(
+        log, verification.seal, verification.head, at, verification.findings
+    )
+    return key is not None and seals.is_mac(key.seal, message, verification.mac)
 
 
 def _row(row: AuditEvent, using: str) -> Iterator[Finding]:
@@ -75,9 +98,7 @@ def _place(row: AuditEvent, using: str) -> Iterator[Finding]:
         yield Finding(text % {"seal": seal.position, "key": seal.key}, None)
     elif not seals.is_mac(key.seal, message, member.mac):
         yield Finding(_("This row is not the one that was sealed in seal %(seal)d.") % place, False)
-    elif seal.head != chain.head_of(seal) or not seals.is_mac(
-        key.seal, seal.head.encode(), seal.mac
-    ):
+    elif not is_genuine(seal):
         yield Finding(_("Seal %(seal)d is not the one that was made.") % place, False)
     else:
         text = _("Seal %(seal)d of %(time)s UTC covers it, as row %(place)d of %(count)d.")

@@ -14,7 +14,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from credfirewall.audit import charts, dashboard, labels, listing
+from credfirewall.audit import charts, dashboard, evidence, labels, listing
 from credfirewall.audit.dashboard import Panel, Table, Window
 from credfirewall.audit.events import EVENTS
 from credfirewall.audit.models import AuditIdentity, AuditVerification
@@ -51,10 +51,15 @@ def seals(window: Window) -> Panel:
         parts.append(_("more than %(number)d rows waiting") % {"number": number})
     else:
         parts.append(ngettext("%d row waiting", "%d rows waiting", number) % number)
-    verified = AuditVerification.objects.using(window.using).order_by("-pk").first()
     alert = ""
-    if verified is None:
+    if sealed is not None and not evidence.is_genuine(sealed):
+        alert = _("The newest seal is not the one that was made: run verify_audit.")
+    verified = AuditVerification.objects.using(window.using).order_by("-pk").first()
+    if verified is None or sealed is None:
         parts.append(_("never verified"))
+    elif not evidence.was_verified(verified, sealed.log.hex):
+        parts.append(_("never verified"))
+        alert = alert or _("Somebody forged the record of a verification: run verify_audit.")
     else:
         parts.append(_("verified %(time)s") % {"time": clock(verified.at, now)})
         if verified.findings:

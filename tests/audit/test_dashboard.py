@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from credfirewall.audit import dashboard, panels
+from credfirewall.audit import chain, dashboard, panels, verifying
 from credfirewall.audit.dashboard import SPANS, Panel, Table, Window
 from credfirewall.audit.events import Code, LimitHit, LoginRefused, Party, ScreeningRefused
-from credfirewall.audit.models import AuditTally, AuditVerification
+from credfirewall.audit.models import AuditSeal, AuditTally, AuditVerification
 from tests.audit import seeding
 
 NOW = datetime(2026, 3, 31, 14, 20, tzinfo=UTC)
@@ -149,7 +149,11 @@ def test_numbers_of_a_table_are_known_as_such() -> None:
 
 
 def verified(at: datetime, findings: int = 0) -> None:
-    AuditVerification.objects.create(at=at, seal=1, head="", findings=findings)
+    position = AuditSeal.objects.latest("position").position
+    report = verifying.Report(log=chain.log_id("default").hex, seal=position)
+    for _ in range(findings):
+        report.add(verifying.Fault.ROW_CHANGED, "x", "x")
+    verifying.remember(report, "default", at)
 
 
 def test_seal_status_is_said_in_words(settings: Settings) -> None:
@@ -173,7 +177,19 @@ def test_a_log_that_is_new_says_so(settings: Settings) -> None:
     assert "not proven against truncation" in said
 
 
+def test_what_was_forged_is_an_alert() -> None:
+    seeding.add(HIT)
+    seeding.seal()
+    AuditVerification.objects.create(at=NOW, seal=1, head="", findings=0)
+    panel = panels.seals(window())
+    assert "never verified" in words(panel)
+    assert "forged" in str(panel.alert)
+    AuditSeal._base_manager.filter(pk=1).update(count=7)
+    assert "newest seal is not the one" in str(panels.seals(window()).alert)
+
+
 def test_findings_of_the_last_verification_are_an_alert() -> None:
+    seeding.seal()
     verified(NOW)
     assert not panels.seals(window()).alert
     verified(NOW, findings=2)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.contrib.auth.models import User
 
+from credfirewall.audit import verifying
 from credfirewall.audit.events import (
     AuditRead,
     Code,
@@ -21,7 +22,7 @@ from credfirewall.audit.events import (
     ScreeningRefused,
     ScreeningUnknown,
 )
-from credfirewall.audit.models import AuditEvent, AuditVerification
+from credfirewall.audit.models import AuditEvent
 from project.environment import own_folder
 from tests.audit import seeding
 from tests.project.test_browser import (  # noqa: F401 - a fixture
@@ -83,9 +84,8 @@ def log(ada: User) -> User:
     sealed = seeding.seal(seeding.ago(minutes=3))
     for _ in range(3):
         seeding.add(LimitHit(rate=Code("check")), seeding.ago(minutes=1), actor=dana)
-    AuditVerification.objects.create(
-        at=seeding.ago(minutes=2), seal=sealed[-1].position, head=sealed[-1].head, findings=0
-    )
+    report = verifying.Report(log=sealed[-1].log.hex, seal=sealed[-1].position)
+    verifying.remember(report, "default", seeding.ago(minutes=2))
     return ada
 
 
