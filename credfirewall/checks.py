@@ -1,10 +1,10 @@
 """System checks: each message has an id of its own and says what to do. docs/checks.md lists them.
 
 Here: the dict ``CREDFIREWALL``. What the rest of a project's settings has to do with it is in
-``host_checks.py``, ``cache_checks.py``, ``hasher_checks.py`` and ``audit_checks.py``. Checks read
-settings and import what those name: nothing is asked of a network or a cache, and of a database
-only when it is named. None of them raises, whatever the settings hold, and none shows a key or an
-address, which may hold a password.
+the modules beside this one whose names end in ``_checks``. Checks read settings and import what
+those name: nothing is asked of a network or a cache, and of a database only when it is named. None
+of them raises, whatever the settings hold, and none shows a key or an address, which may hold a
+password.
 """
 
 import os
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
-from credfirewall import audit_checks, cache_checks, hasher_checks, host_checks
+from credfirewall import api_checks, audit_checks, cache_checks, hasher_checks, host_checks
 from credfirewall.checking import Messages, did_you_mean, load, shown
 from credfirewall.conf import SETTINGS, conf, configured
 from credfirewall.screening.sources import Source, chain
@@ -69,6 +69,7 @@ def register() -> None:
         audit_checks.check_public_key,
         audit_checks.check_middleware,
         audit_checks.check_sqlite,
+        api_checks.check_classes,
     ):
         checks.register(check, *tags)
     checks.register(hasher_checks.check_hashers, *tags, deploy=True)

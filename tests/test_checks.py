@@ -151,7 +151,7 @@ FINE: dict[str, Any] = {
     "DELIVERY_MAX_TTL": 86_400,
     "RATES": {"check": "5/10m"},
     "AUDIT_KEY": ["qWx7Lr2Tz9Bn4Yd6Hf1Js8Mc3Pg5Ua0Ek", "Zr5Kt8Wn2Qb6Vd9Hx3Lf7Mc1Ps4Gj0Ya"],
-    "API_PERMISSIONS": {"policy": ["rest_framework.permissions.AllowAny"]},
+    "API_PERMISSIONS": {"audit-events": ["rest_framework.permissions.AllowAny"]},
 }
 
 
