@@ -53,6 +53,10 @@ SPANS = {
 DEFAULT = "24h"
 
 
+_kept: dict[tuple[str, str, datetime, str, int], list[tuple[str, int]]] = {}
+MOST_KEPT = 32
+
+
 class Waiting(NamedTuple):
     """A row that no seal covers, as far as it is counted."""
 
@@ -133,8 +137,7 @@ class Window:
 
     def top(self, kind: str, number: int) -> list[tuple[str, int]]:
         """Return the values of ``kind`` that occurred most."""
-        most = self._totals(kind).order_by("-total", "value").values_list("value", "total")
-        counted = Counter(dict(most[:number]))
+        counted = Counter(dict(self._ranked(kind, number)))
         unsealed = self._unsealed(kind)
         if unsealed:
             # What is counted below must be whole: a value may be sealed in part.
@@ -146,6 +149,19 @@ class Window:
             counted |= Counter(dict(some.values_list("value", "total")))
             counted.update(unsealed)
         return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:number]
+
+    def _ranked(self, kind: str, number: int) -> list[tuple[str, int]]:
+        """Return the same of sealed rows: kept until the next seal, because it may take long."""
+        place = (self.using, self.sealed.head if self.sealed else "", self.start, kind, number)
+        if place not in _kept:
+            most = self._totals(kind).order_by("-total", "value").values_list("value", "total")
+            found = list(most[:number])
+            if not self.sealed:
+                return found
+            if len(_kept) >= MOST_KEPT:
+                _kept.clear()
+            _kept[place] = found
+        return _kept[place]
 
     def series(self, events: Sequence[str]) -> dict[str, list[int]]:
         """Return for each value of these events how often it occurred in each step."""

@@ -73,6 +73,22 @@ def test_the_top_is_right_where_sealed_and_waiting_rows_disagree() -> None:
     assert window().top("actor", 2) == [("user 3", 6), ("user 1", 5)]
 
 
+def test_the_top_of_sealed_rows_is_counted_once_a_seal(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    seeding.add(HIT, hours_ago(2), actor=DANA)
+    seeding.seal()
+    assert window().top("actor", 5) == [("user 5", 1)]
+    later = window()
+    assert later.sealed and not later.waiting
+    with django_assert_num_queries(0):
+        assert later.top("actor", 5) == [("user 5", 1)]
+    seeding.add(HIT, hours_ago(1), actor=DANA)
+    assert window().top("actor", 5) == [("user 5", 2)]
+    seeding.seal()
+    assert window().top("actor", 5) == [("user 5", 2)]
+
+
 def test_numbers_of_sealed_rows_are_read_from_tallies_alone() -> None:
     AuditTally.objects.create(
         hour=NOW.replace(minute=0), kind="event", value="limit_hit refused ", count=10**6
