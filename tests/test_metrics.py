@@ -1,4 +1,4 @@
-"""Metrics: what is counted, who may see it, and that nothing a person typed is in them."""
+"""Metrics: no text of a person in them, many processes, none without the library."""
 
 import json
 import os
@@ -11,191 +11,27 @@ from typing import Any
 
 import prometheus_client
 import pytest
-from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
-from django.test import RequestFactory
 from pytest_django import Settings
 
 from credfirewall import metrics
 from credfirewall.audit import metrics as audit_metrics
-from credfirewall.audit import record, sealing
-from credfirewall.audit.events import Code, LimitHit, LoginRefused
-from credfirewall.audit.models import AuditSeal
+from credfirewall.audit.events import Code, LimitHit
 from credfirewall.exceptions import SourceUnavailable
 from credfirewall.metrics import MOST, Counter, Reading, exposition
 from credfirewall.screening import metrics as screening_metrics
 from credfirewall.screening import screen
 from credfirewall.screening.digest import Candidate
-from credfirewall.screening.health import Health, State
 from credfirewall.screening.sources import chain
-from credfirewall.screening.steps import run
 from credfirewall.screening.verdict import Answer
 from credfirewall.testing import breached, unknown
-from credfirewall.testing.faults import Status
-from credfirewall.testing.server import RangeServer
 from credfirewall.validators import BreachedPasswordValidator
 from dev import ROOT
-from tests.audit.outage import taking_no_rows
-from tests.audit.seeding import add, ago
 from tests.canary.detector import ascii_canary, leaks
+from tests.metering import Growth, shown, value
 
 CLEAN = "nobody has thought of this one"
-EVENT = LoginRefused(reason=Code("exposed"))
-
-
-def value(name: str, **labels: str) -> float:
-    """What a metric of this process is now."""
-    return prometheus_client.REGISTRY.get_sample_value(f"credfirewall_{name}", labels) or 0.0
-
-
-class Growth:
-    """How much a metric has grown since."""
-
-    def __init__(self, name: str, **labels: str) -> None:
-        self._name, self._labels = name, labels
-        self._before = value(name, **labels)
-
-    @property
-    def now(self) -> float:
-        return value(self._name, **self._labels) - self._before
-
-
-def shown() -> dict[str, float]:
-    """What is on the page, by name and labels."""
-    lines = exposition()[0].decode().splitlines()
-    samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-    return {name: float(number) for name, _, number in samples}
-
-
-class TestChecks:
-    def test_by_source_and_outcome(self) -> None:
-        clean = Growth("checks_total", source="memory", outcome="clean")
-        bad = Growth("checks_total", source="memory", outcome="breached")
-        none = Growth("checks_total", source="none", outcome="unknown")
-        why = Growth("checks_unknown_total", reason="timeout")
-        with breached("x"):
-            screen(CLEAN)
-            screen(CLEAN)
-            screen("x")
-        with unknown("timeout"):
-            screen(CLEAN)
-        assert (clean.now, bad.now, none.now, why.now) == (2, 1, 1, 1)
-
-    def test_how_long_they_take(self) -> None:
-        number = Growth("check_seconds_count", outcome="clean")
-        seconds = Growth("check_seconds_sum", outcome="clean")
-        with breached():
-            screen(CLEAN)
-        assert number.now == 1
-        assert 0 < seconds.now < 2
-
-    def test_the_cache(self, settings: Settings) -> None:
-        hits = Growth("cache_requests_total", result="hit")
-        misses = Growth("cache_requests_total", result="miss")
-        stale = Growth("cache_stale_total")
-        with RangeServer() as server:
-            settings.CREDFIREWALL = {"SOURCES": ["hibp"], "HIBP_URL": server.url}
-            screen(CLEAN)
-            screen(CLEAN)
-            assert (misses.now, hits.now) == (1, 1)
-            settings.CREDFIREWALL |= {"CACHE_TTL": 0}
-            server.fault = Status(503)
-            screen(CLEAN)
-        assert (misses.now, hits.now, stale.now) == (2, 1, 1)
-
-    def test_a_cache_that_fails(self, settings: Settings) -> None:
-        failures = Growth("cache_failures_total")
-        settings.CACHES = {"default": {"BACKEND": f"{__name__}.NoCache"}}
-        settings.CREDFIREWALL = {"SOURCES": ["hibp"], "HIBP_URL": "http://127.0.0.1:9/range/"}
-        screen(CLEAN)
-        assert failures.now >= 1
-
-    def test_a_source_and_its_breaker(self, settings: Settings) -> None:
-        def states() -> list[float]:
-            names = ("working", "degraded", "open")
-            return [value("source_state", source="hibp", state=name) for name in names]
-
-        opened = Growth("source_changes_total", source="hibp", state="open")
-        chain.forget()
-        with RangeServer() as server:
-            settings.CREDFIREWALL = {"SOURCES": ["hibp"], "HIBP_URL": server.url}
-            screen(CLEAN)
-            assert (states(), value("breaker_open", source="hibp")) == ([1, 0, 0], 0)
-            server.fault = Status(503)
-            screen("first of several")
-            assert (states(), value("breaker_open", source="hibp")) == ([0, 1, 0], 0)
-            server.fault = Status(429)
-            screen("second of several")
-            assert (states(), value("breaker_open", source="hibp")) == ([0, 0, 1], 1)
-        assert opened.now == 1
-
-    def test_a_state_is_what_it_was_until_it_changes(self) -> None:
-        health = Health("somewhere")
-        changes = Growth("source_changes_total", source="somewhere", state="degraded")
-        run(health.becomes(State.DEGRADED, "dns"))
-        run(health.becomes(State.DEGRADED, "timeout"))
-        assert changes.now == 1
-        assert value("source_state", source="somewhere", state="degraded") == 1
-
-
-class NoCache:
-    """A cache that is not there."""
-
-    def __init__(self, *_: object) -> None:
-        """Take whatever a cache takes."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise ConnectionError("gone")
-
-
-@pytest.mark.django_db
-class TestAudit:
-    def test_events_by_name(self) -> None:
-        events = Growth("audit_events_total", event="login_refused", outcome="refused")
-        failures = Growth("audit_failures_total", event="login_refused")
-        record(EVENT)
-        assert (events.now, failures.now) == (1, 0)
-
-    def test_what_could_not_be_stored_is_counted_without_any_handler(self) -> None:
-        events = Growth("audit_events_total", event="login_refused", outcome="refused")
-        failures = Growth("audit_failures_total", event="login_refused")
-        with taking_no_rows():
-            record(EVENT)
-        assert (events.now, failures.now) == (0, 1)
-
-    def test_limits_by_rate(self) -> None:
-        hit = Growth("limits_hit_total", rate="check")
-        record(LimitHit(rate=Code("check")))
-        with taking_no_rows():
-            record(LimitHit(rate=Code("check")))
-        assert hit.now == 2
-
-    def test_seal_lag_is_looked_up_when_it_is_wanted(self) -> None:
-        assert shown()["credfirewall_audit_unsealed_rows"] == 0
-        add(EVENT, ago(minutes=10))
-        add(EVENT)
-        assert shown()["credfirewall_audit_unsealed_rows"] == 2
-        assert 600 <= shown()["credfirewall_audit_unsealed_seconds"] < 660
-        list(sealing.seal("default"))
-        assert shown()["credfirewall_audit_unsealed_rows"] == 0
-        assert shown()["credfirewall_audit_unsealed_seconds"] == 0
-
-    def test_an_old_row_counts_for_as_long_as_nothing_newer_is_sealed(self) -> None:
-        AuditSeal.objects.update(at=ago(days=3))
-        add(EVENT, ago(days=2))
-        assert shown()["credfirewall_audit_unsealed_seconds"] > 172_000
-
-    def test_a_page_counts_no_more_than_it_should(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(audit_metrics, "MOST_WAITING", 2)
-        for minute in (5, 4, 3):
-            add(EVENT, ago(minutes=minute))
-        assert shown()["credfirewall_audit_unsealed_rows"] == 2
-        assert shown()["credfirewall_audit_unsealed_seconds"] >= 300
-
-    def test_it_takes_two_queries(self, django_assert_num_queries: Any) -> None:
-        with django_assert_num_queries(2):
-            exposition()
 
 
 class TestRegistration:
@@ -294,83 +130,6 @@ class Talkative:
 
     def lookup(self, candidate: Candidate) -> Answer:
         raise SourceUnavailable(candidate.folded)
-
-
-class TestView:
-    """Staff with the permission, or a scraper on this machine; nobody else."""
-
-    @staticmethod
-    def ask(user: Any = None, **meta: Any) -> HttpResponse:
-        request = RequestFactory().get("/metrics", **{"REMOTE_ADDR": "203.0.113.9"} | meta)
-        request.user = user or AnonymousUser()
-        return audit_metrics.view(request)
-
-    LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8000"}
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize("is_staff", [True, False])
-    @pytest.mark.parametrize("may", [True, False])
-    @pytest.mark.parametrize("is_active", [True, False])
-    def test_people(self, is_staff: bool, may: bool, is_active: bool) -> None:
-        user = User.objects.create_user("ann", is_staff=is_staff, is_active=is_active)
-        if may:
-            user.user_permissions.add(Permission.objects.get(codename="view_auditevent"))
-        allowed = is_staff and may and is_active
-        assert self.ask(user).status_code == (200 if allowed else 403)
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize(
-        "meta",
-        [
-            LOCAL,
-            LOCAL | {"HTTP_HOST": "localhost"},
-            {"REMOTE_ADDR": "::1", "HTTP_HOST": "[::1]:8000"},
-        ],
-    )
-    def test_a_scraper_on_this_machine(self, meta: dict[str, str]) -> None:
-        assert self.ask(**meta).status_code == 200
-
-    @pytest.mark.parametrize(
-        "meta",
-        [
-            {},
-            LOCAL | {"REMOTE_ADDR": "10.0.0.1"},
-            LOCAL | {"REMOTE_ADDR": ""},
-            LOCAL | {"HTTP_HOST": "www.example.com"},
-            LOCAL | {"HTTP_HOST": "127.0.0.1.example.com"},
-            LOCAL | {"HTTP_X_FORWARDED_FOR": "127.0.0.1"},
-            LOCAL | {"HTTP_X_FORWARDED_PROTO": "https"},
-            LOCAL | {"HTTP_FORWARDED": "for=127.0.0.1"},
-            LOCAL | {"HTTP_X_REAL_IP": "127.0.0.1"},
-            LOCAL | {"HTTP_VIA": "1.1 proxy"},
-        ],
-    )
-    def test_others_and_what_a_proxy_forwards(self, meta: dict[str, str]) -> None:
-        response = self.ask(**meta)
-        assert response.status_code == 403
-        assert b"credfirewall_" not in response.content
-
-    @pytest.mark.django_db
-    def test_what_is_sent(self) -> None:
-        response = self.ask(**self.LOCAL)
-        assert response["Content-Type"].startswith("text/plain; version=0.0.4")
-        assert response["Cache-Control"] == "no-store"
-        assert response["X-Content-Type-Options"] == "nosniff"
-        accept = "application/openmetrics-text; version=1.0.0"
-        response = self.ask(**self.LOCAL, HTTP_ACCEPT=accept)
-        assert response["Content-Type"].startswith("application/openmetrics-text")
-        assert response.content.endswith(b"# EOF\n")
-
-    def test_it_is_only_read(self) -> None:
-        assert audit_metrics.view(RequestFactory().post("/metrics")).status_code == 405
-
-    def test_without_the_library_it_says_what_is_missing(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(metrics, "ENABLED", False)
-        response = self.ask(**self.LOCAL)
-        assert response.status_code == 404
-        assert b"django-credfirewall[metrics]" in response.content
 
 
 PRELUDE = """

@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 
 # ASVS 1.2.10, and the full-width signs that some spreadsheets read alike. A cell can also begin
 # behind a semicolon, a bar, a tab or the end of a line, where another separator is expected.
-_FORMULA = re.compile(r"(^|[;|\t\r\n])(?=[\s\ufeff\u200b\x22]*[=+\-@\t\r\0\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = re.compile(
+    r"(^|[;|\t\r\n])(?=[\s\ufeff\u200b\x22]*[=+\-@\t\r\0\uff1d\uff0b\uff0d\uff20])"
+)
 
 
 def timestamp(moment: datetime) -> str:
