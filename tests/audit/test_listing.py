@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from credfirewall.addresses import kept
@@ -259,3 +260,36 @@ def test_filters_are_made_of_what_a_browser_sends() -> None:
     assert filters.q == "a\ufffdb"
     assert len(filters.event) == listing.LENGTH
     assert filters.codes() == ("event", "q")
+
+
+# Cost
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plans")
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"event": "limit_hit"},
+        {"outcome": "refused"},
+        {"source": "hibp"},
+        {"address": "203.0.113.9"},
+        {"actor": "dana"},
+        {"party": "user:5"},
+        {"time": "2026-03"},
+        {"event": "limit_hit", "time": "7d"},
+        {"event": "screening_refused", "outcome": "refused", "source": "hibp"},
+        {"actor": "dana", "event": "limit_hit", "address": "203.0.113.0/24"},
+    ],
+    ids=lambda filters: " ".join(filters) or "none",
+)
+def test_each_branch_goes_along_an_index_in_its_order(filters: dict[str, str]) -> None:
+    seeding.add(HIT, NOON, actor=DANA)
+    selection = listing.select(Filters(**filters), "default", NOON)
+    for branch in selection.branches:
+        for where in (branch, branch & Cursor(NOON, uuid.uuid4()).older()):
+            plan = selection.base.filter(where).order_by("-at", "-pk")[: PAGE + 1].explain()
+            assert "USING INDEX credfirewall_ae_" in plan
+            # Rows of one moment are sorted among themselves, and never all of them.
+            assert "TEMP B-TREE FOR ORDER BY" not in plan, plan
