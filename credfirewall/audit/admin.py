@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.http import (
     Http404,
     HttpRequest,
@@ -203,7 +204,8 @@ class AuditEventAdmin(ModelAdmin):
             names="names" in request.POST,
             request=request,
         )
-        response = StreamingHttpResponse(export, content_type=FORMATS[form])
+        content = exporting.AsyncExport(export) if isinstance(request, ASGIRequest) else export
+        response = StreamingHttpResponse(content, content_type=FORMATS[form])
         name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form}"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response

@@ -6,12 +6,13 @@ and no transaction stays open, and memory holds one page, however long the log i
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from asgiref.sync import sync_to_async
 from django.db import router
 from django.db.models import Q, QuerySet
 
@@ -83,6 +84,26 @@ class Export(Iterator[bytes]):
 
     def __del__(self) -> None:
         self.close()
+
+
+class AsyncExport(AsyncIterator[bytes]):
+    """An export for an event loop, a page at a time. An ASGI server would otherwise have all of it
+    in memory before it sends the first byte.
+    """
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+        self._next = sync_to_async(partial(next, export, None))
+
+    async def __anext__(self) -> bytes:
+        data: bytes | None = await self._next()
+        if data is None:
+            raise StopAsyncIteration
+        return data
+
+    def close(self) -> None:
+        """Break it off, unless it is at its end: responses call this."""
+        self._export.close()
 
 
 def export(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
 from django.core.signals import request_finished
 from django.db import OperationalError, close_old_connections
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from credfirewall import audit
 from credfirewall.audit import exporting, lines, rows
 from credfirewall.audit.events import AuditExported, Code, LoginRefused, Party
-from credfirewall.audit.exporting import COLUMNS, export, write
+from credfirewall.audit.exporting import COLUMNS, AsyncExport, export, write
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent
 from credfirewall.exceptions import AuditUnavailable
@@ -275,6 +276,26 @@ class TestRecord:
         finally:
             request_finished.connect(close_old_connections)
         assert states() == [("begun", None), ("broken_off", 3)]
+
+    @pytest.mark.usefixtures("short_pages")
+    def test_an_event_loop_gets_it_a_page_at_a_time(self) -> None:
+        async def read(pages: int) -> list[bytes]:
+            content = AsyncExport(export_begun)
+            response = StreamingHttpResponse(content)
+            found: list[bytes] = []
+            async for data in response:
+                found.append(data)
+                assert export_begun.rows == min(7, 3 * len(found))
+                if len(found) == pages:
+                    break
+            await sync_to_async(content.close)()
+            return found
+
+        export_begun = export("jsonl")
+        assert len(read_json(b"".join(async_to_sync(read)(99)))) == 7
+        export_begun = export("jsonl", until=ago(seconds=1))
+        assert len(async_to_sync(read)(2)) == 2
+        assert states()[1:] == [("complete", 7), ("begun", None), ("broken_off", 6)]
 
     def test_the_end_is_recorded_by_who_began_after_the_request(self) -> None:
         request = RequestFactory().get("/", HTTP_USER_AGENT="browser", REMOTE_ADDR="203.0.113.9")
