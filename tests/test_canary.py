@@ -57,6 +57,7 @@ from tests.canary.watch import (
     frames,
     in_cache,
     in_database,
+    in_exports,
     messages,
     pickled,
     report,
@@ -473,6 +474,9 @@ class TestPages:
         assert leaks([canary], [page for _, page in answers], prefix=True) == []
         assert watch.leaks(canary) == []
         assert leaks([canary], in_database(), prefix=True) == []
+        exported = list(in_exports())
+        assert state in ("no database", "clean") or any(b"screening_" in chunk for chunk in exported)
+        assert leaks([canary], exported, prefix=True) == []
         assert leaks([canary], in_cache(caches["default"]), prefix=True) == []
         queries = [str(query) for query in connection.queries_log]
         assert bool(queries) == debug

@@ -21,6 +21,8 @@ from django.utils.log import AdminEmailHandler
 from django.views.debug import ExceptionReporter
 
 import credfirewall
+from credfirewall.audit import export
+from credfirewall.audit.handlers import JSONLinesFormatter
 from tests.canary.detector import Canary, leaks
 
 APP = str(credfirewall.__path__[0])
@@ -98,11 +100,14 @@ class Everything(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
         self.texts: list[str] = []
+        self._for_siem = JSONLinesFormatter(names=True)
         self.setFormatter(logging.Formatter("%(name)s %(threadName)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         added = {name: value for name, value in vars(record).items() if name not in STANDARD}
         text = f"{self.format(record)} {shown(record.args)} {shown(added)}"
+        if hasattr(record, "audit") or hasattr(record, "audit_seal"):
+            text += self._for_siem.format(record)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             text += messages(error)
@@ -189,6 +194,12 @@ def in_database() -> Iterator[str]:
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
             for row in cursor.fetchall():
                 yield f"{table}: {row!r} {[str(value) for value in row]}"
+
+
+def in_exports() -> Iterator[bytes]:
+    """The audit log, in each form in which it leaves."""
+    for form in ("csv", "jsonl"):
+        yield from export(form, names=True)
 
 
 def in_cache(cache: BaseCache) -> Iterator[str | bytes]:
