@@ -1,6 +1,7 @@
 """The log in the admin: read, never changed. Each page that is read is an event itself."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
@@ -32,6 +33,8 @@ from credfirewall.exceptions import AuditUnavailable
 
 TEMPLATES = "admin/credfirewall/auditevent"
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+KIND = re.compile("[a-z_]{1,16}")
+"""Of a party."""
 UNLISTED = ("details", "user_agent", "mac", "log", "schema", "key")
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -156,7 +159,7 @@ class AuditEventAdmin(ModelAdmin):
             return refusal
         kind = bounded(request.GET.get("type", ""), 16)
         identity = bounded(request.GET.get("id", ""), 64)
-        if not (kind and identity):
+        if not (KIND.fullmatch(kind) and identity):
             raise Http404(_("A timeline is somebody's."))
         filters = Filters(party=f"{kind}:{identity}")
         using = self._using()

@@ -278,7 +278,7 @@ def test_a_timeline_has_all_by_and_about_somebody(reader: Client) -> None:
         ({"type": "user"}, 404),
         ({"type": "user", "id": "\x00"}, 200),
         ({"type": "u" * 99, "id": "1" * 999}, 200),
-        ({"type": "no such", "id": "5"}, 200),
+        ({"type": "no such", "id": "5"}, 404),
     ],
 )
 def test_a_timeline_of_nobody(reader: Client, query: dict[str, str], status: int) -> None:

@@ -113,7 +113,7 @@ def test_from_signing_in_to_an_export(open_page: Open, log: User) -> None:  # no
 
     page.get_by_label("Event", exact=True).select_option(label="Breached password refused")
     page.get_by_label("Source", exact=True).select_option(label="Bundled list")
-    page.get_by_role("button", name="Filter", exact=True).click()
+    page.get_by_role("button", name="Apply filters", exact=True).click()
     outcomes = page.locator(".cf-outcome").all_inner_texts()
     assert outcomes and set(outcomes) == {"Refused"}
 
