@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -9,6 +10,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from credfirewall.conf import conf
 
 Address = IPv4Address | IPv6Address
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?")
+"""How an IPv6 address is written where a port may follow (RFC 3986 3.2.2)."""
 
 
 def client_address(meta: Mapping[str, object]) -> Address | None:
@@ -23,7 +26,7 @@ def client_address(meta: Mapping[str, object]) -> Address | None:
     proxies = conf.TRUSTED_PROXIES
     if not proxies:
         return peer
-    hops = str(meta.get("HTTP_X_FORWARDED_FOR") or "").split(",")
+    hops = str(meta.get("HTTP_X_FORWARDED_FOR") or "").rsplit(",", proxies)
     if len(hops) < proxies:
         return peer
     return _read(hops[-proxies]) or peer
@@ -49,11 +52,13 @@ def kept(address: Address | None, key: bytes, at: datetime) -> str:
 
 def _read(value: object) -> Address | None:
     text = str(value or "").strip()
+    if (bracketed := _BRACKETED.fullmatch(text)) is not None:
+        text = bracketed[1]
     try:
         address = ip_address(text)
     except ValueError:
         try:  # some proxies add the port
-            address = ip_address(text.removeprefix("[").rpartition(":")[0].removesuffix("]"))
+            address = ip_address(text.rpartition(":")[0])
         except ValueError:
             return None
     if isinstance(address, IPv6Address):

@@ -6,17 +6,23 @@ and whom it concerns is said by ``Party``, whose text is kept apart and can be e
 """
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from credfirewall.audit.text import bounded
 
-EVENTS: dict[str, type["Event"]] = {}
+_events: dict[str, type["Event"]] = {}
+EVENTS: Mapping[str, type["Event"]] = MappingProxyType(_events)
 """The closed list (ASVS 16.1.1), by name."""
 
+MOST = 2**63 - 1
+"""The largest number that a detail may be: more digits would have room for text."""
+_KIND = re.compile(r"[a-z][a-z_]{0,15}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -47,11 +53,21 @@ class Code(str):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody who acts, or whom an act concerns. The text survives the account."""
+    """Somebody who acts, or whom an act concerns. The text survives the account.
+
+    ``type`` is a word of at most 16 lower-case letters; ``id`` and ``text`` are made to fit. Raises
+    ValueError.
+    """
 
     type: str
     id: str = ""
     text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.type and not _KIND.fullmatch(self.type):
+            raise ValueError("not a kind of party: lower-case letters are, and _, at most 16")
+        object.__setattr__(self, "id", bounded(self.id, 64))
+        object.__setattr__(self, "text", bounded(self.text, 254))
 
     @classmethod
     def of(cls, who: Any) -> "Party":
@@ -64,7 +80,7 @@ class Party:
         if key is None:  # somebody who is just signing up
             return cls("user")
         name = getattr(who, "get_username", str)()
-        return cls("user", bounded(key, 64), bounded(name, 254))
+        return cls("user", str(key), str(name))
 
     @classmethod
     def command(cls, name: str) -> "Party":
@@ -90,10 +106,14 @@ class Event:
     _types: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls) -> None:
+        if cls.__module__ != __name__:
+            raise TypeError("the list of events is closed")
         cls.name = _WORD.sub("_", cls.__name__).lower()
-        EVENTS[cls.name] = cls
+        _events[cls.name] = cls
 
     def __post_init__(self) -> None:
+        if type(self) is Event:
+            raise TypeError("record one of EVENTS")
         types = type(self).__dict__.get("_types")
         if types is None:
             types = type(self)._types = get_type_hints(type(self))
@@ -110,7 +130,8 @@ class Event:
 
 
 def _check(name: str, value: object, wanted: Any) -> None:
-    """Raise TypeError unless ``value`` is exactly of a type that ``wanted`` allows."""
+    """Raise TypeError unless ``value`` is exactly of a type that ``wanted`` allows, and ValueError
+    for a number that is out of bounds."""
     if get_origin(wanted) is tuple:
         if type(value) is not tuple or len(value) > 32 or any(type(v) is not Code for v in value):
             raise TypeError(f"{name} must be a tuple of at most 32 codes")
@@ -120,6 +141,8 @@ def _check(name: str, value: object, wanted: Any) -> None:
         raise TypeError(f"{name} must be {' or '.join(each.__name__ for each in allowed)}")
     if not set(allowed) <= {Code, int, float, bool, NoneType}:
         raise TypeError(f"{name} has a type that no detail may have")
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
+        raise ValueError(f"{name} is out of bounds")
 
 
 # The four doors

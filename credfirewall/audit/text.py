@@ -11,5 +11,4 @@ def bounded(value: object, length: int) -> str:
     Among these are NUL, which PostgreSQL refuses, CR and LF, which would forge a line, and lone
     surrogates, which have no UTF-8 form.
     """
-    text = str(value)[: 4 * length]
-    return _CONTROLS.sub("\ufffd", text)[:length]
+    return _CONTROLS.sub("\ufffd", str(value)[:length])
