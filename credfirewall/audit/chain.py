@@ -29,6 +29,11 @@ def log_id(using: str) -> uuid.UUID:
     return known
 
 
+def is_known(using: str) -> bool:
+    """Whether ``log_id`` answers without a query."""
+    return using in _logs
+
+
 def forget(using: str | None = None, **_signal: Any) -> None:
     """Read the id anew: tables were emptied, or made."""
     _logs.clear()

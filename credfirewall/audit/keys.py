@@ -19,6 +19,7 @@ class AuditKey:
     seal: bytes
     stub: bytes
     address: bytes
+    name: bytes
 
     @classmethod
     def of(cls, secret: str) -> "AuditKey":
@@ -26,7 +27,7 @@ class AuditKey:
             derive(secret, "audit/id/v1")[:6].hex(),
             *(
                 derive(secret, f"audit/{purpose}/v1")
-                for purpose in ("row", "seal", "stub", "address")
+                for purpose in ("row", "seal", "stub", "address", "name")
             ),
         )
 
@@ -40,11 +41,15 @@ class Ring:
 
 
 def ring() -> Ring:
-    """Return the keys of AUDIT_KEY; without it, keys derived from SECRET_KEY and its fallbacks."""
+    """Return the keys of AUDIT_KEY; without it, keys derived from SECRET_KEY and its fallbacks.
+
+    An empty text, which is what a variable of the environment is that was not set, is no key: one
+    that is derived from it would be known to everybody.
+    """
     configured = conf.AUDIT_KEY
-    if configured is None:
-        return _ring((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
-    return _ring((configured,) if isinstance(configured, str) else tuple(configured))
+    listed = [configured] if isinstance(configured, str) else configured or ()
+    keys = tuple(filter(None, listed))
+    return _ring(keys or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
 
 
 @lru_cache(maxsize=8)

@@ -33,13 +33,17 @@ class AuditMiddleware:
         if self._is_async:
             return self._acall(request)
         with origin.acting(Origin.of_request(request)):
-            response: Response = self._get_response(request)
-            services.flush()
+            try:
+                response: Response = self._get_response(request)
+            finally:
+                services.flush()
         return response
 
     async def _acall(self, request: HttpRequest) -> Response:
         with origin.acting(Origin.of_request(request)) as where:
-            response: Response = await self._get_response(request)
-            if where.pending:
-                await sync_to_async(services.flush)()
+            try:
+                response: Response = await self._get_response(request)
+            finally:  # also when the client went away, which cancels this
+                if where.pending:
+                    await sync_to_async(services.flush)()
         return response

@@ -1,10 +1,13 @@
 """Where the act that is going on comes from: a request, a command, or nobody knows."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.core import mail
 
 from credfirewall.addresses import Address, client_address
 from credfirewall.audit.events import NOBODY, Party
@@ -40,7 +43,13 @@ class Origin:
         )
 
 
+MOST_PENDING = 1000
+"""Events that wait in one place for a time without a transaction. Their log lines are out."""
+
 _current: ContextVar[Origin | None] = ContextVar("credfirewall_audit_origin", default=None)
+
+
+_thread = threading.local()
 
 
 def current() -> Origin | None:
@@ -48,14 +57,42 @@ def current() -> Origin | None:
     return _current.get()
 
 
+def pending() -> list[Any] | None:
+    """Return what waits here: of the current origin, else of this thread.
+
+    None where nothing may: what a test leaves would be written in the next one, or, as the process
+    ends, to a database that is no test's.
+    """
+    where = _current.get()
+    if where is not None:
+        return where.pending
+    if hasattr(mail, "outbox"):
+        return None
+    waiting: list[Any] = vars(_thread).setdefault("pending", [])
+    return waiting
+
+
 @contextmanager
 def acting(origin: Origin) -> Iterator[Origin]:
-    """Say where what happens in this block comes from."""
+    """Say where what happens in this block comes from.
+
+    What still waits at its end, because a transaction around it is open, waits outside of it.
+    """
     token = _current.set(origin)
     try:
         yield origin
     finally:
         _current.reset(token)
+        _hand_over(origin)
+
+
+def _hand_over(origin: Origin) -> None:
+    outer = pending()
+    if outer is origin.pending:
+        return
+    left, origin.pending = origin.pending, []
+    if outer is not None:
+        outer += left[: max(0, MOST_PENDING - len(outer))]
 
 
 def command(name: str) -> Origin:

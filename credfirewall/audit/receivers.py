@@ -7,7 +7,7 @@ from django.db import router
 from django.db.models.signals import post_migrate
 
 from credfirewall.audit import chain, sealing, services, triggers
-from credfirewall.audit.events import Code, ScreeningDegraded, ScreeningRecovered
+from credfirewall.audit.events import NOBODY, Code, Event, ScreeningDegraded, ScreeningRecovered
 from credfirewall.audit.models import AuditSeal
 from credfirewall.signals import source_degraded
 
@@ -33,13 +33,16 @@ def _migrated(using: str, **_signal: Any) -> None:
 
 
 def _changed(source: str, state: str, reason: str, **_signal: Any) -> None:
-    """Note what became of a source. ``screen`` never writes, so it waits for who called that."""
-    if state == "recovered":
-        services.later(ScreeningRecovered(source=Code.of(source)))
-    else:
-        services.later(
-            ScreeningDegraded(source=Code.of(source), state=Code.of(state), reason=Code.of(reason))
+    """Note what became of a source. ``screen`` never writes, so it waits for who called that.
+
+    It is nobody's act: to ask for the request's user would be a query, too.
+    """
+    event: Event = ScreeningRecovered(source=Code.of(source))
+    if state != "recovered":
+        event = ScreeningDegraded(
+            source=Code.of(source), state=Code.of(state), reason=Code.of(reason)
         )
+    services.later(event, actor=NOBODY)
 
 
 def _finished(**_signal: Any) -> None:

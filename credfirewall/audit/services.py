@@ -4,7 +4,7 @@ import atexit
 import contextlib
 import logging
 import secrets
-import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core import mail
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.db import Error, connections, router, transaction
 from django.utils.connection import ConnectionDoesNotExist
@@ -30,9 +29,6 @@ from credfirewall.signals import audit_recorded
 
 logger = logging.getLogger("credfirewall.audit")
 """Gets every event once, with the row as ``record.audit``: see ``handlers.JSONLinesFormatter``."""
-
-MOST_PENDING = 1000
-"""Events that one thread keeps for a time without a transaction. Their log lines are out."""
 
 NO_DATABASE = (
     Error,
@@ -54,18 +50,34 @@ class Draft:
     using: str
     vital: bool
     identities: list[AuditIdentity] = field(default_factory=list)
+    is_settled: bool = False
+    """Whether the row is committed, and was told of."""
+
+    @property
+    def must_not_fail(self) -> bool:
+        return self.vital or conf.AUDIT_ON_FAILURE == "raise"
 
     def complete(self) -> None:
-        """Bind the row to its log and its names, and authenticate it."""
-        if self.row.mac:
+        """Bind the row to its log and its names, and authenticate it.
+
+        Once, unless the log was begun in a transaction that took it back: then it is another one.
+        """
+        log = chain.log_id(self.using)
+        if self.row.mac and self.row.log == log:
             return
-        self.row.log = chain.log_id(self.using)
-        for role, party in self.names.items():
-            if party.text:
-                identity, is_new = _identity(party, self.using)
-                setattr(self.row, role, identity.ref)
-                self.identities += [identity] * is_new
+        if not self.row.mac:
+            self._name()
+        self.row.log = log
         rows.authenticate(self.row, ring().first)
+
+    def _name(self) -> None:
+        refs: dict[Party, str] = {}  # somebody may be both actor and subject
+        for role, party in self.names.items():
+            if party.text and party not in refs:
+                identity, is_new = _identity(party, self.using)
+                refs[party] = identity.ref
+                self.identities += [identity] * is_new
+            setattr(self.row, role, refs.get(party, ""))
 
 
 def record(
@@ -82,18 +94,28 @@ def record(
     ones count (see ``origin`` and ``middleware``). An event that is refused or a mere notice
     survives a transaction that is rolled back. Raises AuditUnavailable where the log does not
     take an event that is vital, or any with AUDIT_ON_FAILURE "raise"; else what cannot be written
-    is in the log handler, and the site goes on.
+    is in the log handler, and the site goes on. In a coroutine, where Django lets nobody write,
+    it is written at the end of the request: better await ``arecord``.
     """
     draft = _draft(event, actor, subject, request, using)
     flush()
     try:
-        draft.complete()
         _write(draft)
+    except SynchronousOnlyOperation as error:
+        if not draft.must_not_fail and _wait(draft):
+            _emit(draft.row)
+        else:
+            _fail(draft, error)
     except NO_DATABASE as error:
-        _emit(draft.row, failed=type(error).__name__)
-        if event.vital or conf.AUDIT_ON_FAILURE == "raise":
-            raise AuditUnavailable(f"{event.name} could not be recorded") from error
+        _fail(draft, error)
     return draft.row
+
+
+def _fail(draft: Draft, error: Exception) -> None:
+    """Keep the event in the log handler, and raise where that is not enough."""
+    _emit(draft.row, failed=type(error).__name__)
+    if draft.must_not_fail:
+        raise AuditUnavailable(f"{draft.row.event} could not be recorded") from error
 
 
 async def arecord(event: Event, **how: Any) -> AuditEvent:
@@ -115,21 +137,34 @@ def later(
 
 def flush(*, quietly: bool = False) -> None:
     """Write what waits for the end of a transaction, if it has ended."""
-    waiting = _pending()
-    if not waiting or any(_in_transaction(draft.using) for draft in waiting):
-        return
-    drafts = waiting[:]
-    waiting.clear()
-    for draft in drafts:
+    waiting = origin.pending() or []
+    while (draft := next(filter(_may_be_written, waiting), None)) is not None:
+        waiting.remove(draft)
         try:
-            draft.complete()
-            if AuditEvent.objects.using(draft.using).filter(pk=draft.row.pk).exists():
-                _after(draft, emitted=True)  # it was kept after all, in a test's transaction
-            else:
-                _insert(draft, emitted=True)
+            _write_late(draft)
+        except SynchronousOnlyOperation:
+            waiting.append(draft)
+            return
         except NO_DATABASE as error:
             if not quietly:
                 _emit(draft.row, failed=type(error).__name__)
+
+
+def _write_late(draft: Draft) -> None:
+    if draft.is_settled:
+        return
+    _complete(draft, guarded=True)
+    # It may have been kept after all: in a test's transaction, which never commits.
+    if not AuditEvent.objects.using(draft.using).filter(pk=draft.row.pk).exists():
+        _store(draft, guarded=True)
+    _after(draft, emitted=True)
+
+
+def _may_be_written(draft: Draft) -> bool:
+    try:
+        return draft.is_settled or not _in_transaction(draft.using)
+    except NO_DATABASE:
+        return True  # it cannot, and to try is to say so
 
 
 def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | None) -> Draft:
@@ -155,10 +190,18 @@ def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | No
     return Draft(row, names, using or router.db_for_write(AuditEvent), event.vital)
 
 
+def acting_party(actor: Any = None) -> Party:
+    """Return who acts: ``actor``, or else the one of the current request or command."""
+    return _actor(actor, origin.current())
+
+
 def _actor(actor: Any, where: Origin | None) -> Party:
     if actor is not None:
         return Party.of(actor)
-    return where.actor() if where else NOBODY
+    try:
+        return where.actor() if where else NOBODY
+    except NO_DATABASE:  # a session or a user that cannot be read just now
+        return NOBODY
 
 
 def _party(subject: Any) -> Party:
@@ -167,14 +210,17 @@ def _party(subject: Any) -> Party:
 
 # Personal text
 
-_identities: dict[tuple[str, Party], AuditIdentity] = {}
-"""Those that are committed, so that a name is stored once and not with each event."""
+_identities: dict[tuple[str, Party], tuple[AuditIdentity, float]] = {}
+"""Those that are committed, and since when: a name is stored once and not with each event."""
 _MOST_IDENTITIES = 4096
+_LONGEST_KNOWN = 12 * 3600.0
+"""Seconds. Less than the shortest AUDIT_RETENTION_DAYS: a purge, which is another process, removes
+a name that no row refers to, and until then there is the row with which it was stored."""
 
 
 def _identity(party: Party, using: str) -> tuple[AuditIdentity, bool]:
-    known = _identities.get((using, party))
-    if known is not None:
+    known, since = _identities.get((using, party), (None, 0.0))
+    if known is not None and time.monotonic() - since < _LONGEST_KNOWN:
         return known, False
     salt = secrets.token_hex(16)
     ref = seals.commitment(salt, party.type, party.id, party.text)
@@ -193,62 +239,67 @@ def forget_identities(**_signal: Any) -> None:
 
 
 def _write(draft: Draft) -> None:
-    if not _in_transaction(draft.using):
-        _insert(draft)
+    if draft.row.outcome != Outcome.SUCCESS and _in_transaction(draft.using):
+        _write_refusal(draft)
         return
-    if draft.row.outcome == Outcome.SUCCESS:
-        with _guard(draft):
-            _insert(draft)
-        return
-    # The caller's transaction may well be rolled back because of this very refusal.
-    _emit(draft.row)
-    waiting = _wait(draft)
-    with transaction.atomic(using=draft.using):
-        _store(draft)
-    committed = partial(_committed, draft, waiting)
-    transaction.on_commit(committed, using=draft.using, robust=True)
-
-
-def _guard(draft: Draft) -> Any:
-    """A savepoint, where the caller's transaction has to survive a failure of the log."""
-    if draft.vital or conf.AUDIT_ON_FAILURE == "raise":
-        return nullcontext()
-    return transaction.atomic(using=draft.using)
-
-
-def _insert(draft: Draft, *, emitted: bool = False) -> None:
-    """Write the row, and tell of it once it is committed."""
-    _store(draft)
-    after = partial(_after, draft, emitted=emitted)
-    if _in_transaction(draft.using):
-        transaction.on_commit(after, using=draft.using, robust=True)
-    else:
+    # Where the caller's transaction has to survive a failure of the log: within a savepoint.
+    guarded = not draft.must_not_fail
+    _complete(draft, guarded=guarded)
+    _store(draft, guarded=guarded)
+    after = partial(_after, draft)
+    if not _when_committed(draft.using, after):
         after()
 
 
-def _store(draft: Draft) -> None:
-    if not draft.identities:
-        draft.row.insert(draft.using)
-        return
-    with transaction.atomic(using=draft.using):
-        for identity in draft.identities:
-            identity.save(force_insert=True, using=draft.using)
-        draft.row.insert(draft.using)
+def _write_refusal(draft: Draft) -> None:
+    """Write in a transaction that may well be rolled back because of this very refusal.
+
+    So it waits for the end of that, to be written again. This also makes up for a transaction
+    that is broken already.
+    """
+    waits = _wait(draft)
+    try:
+        _complete(draft, guarded=True)
+        _store(draft, guarded=True)
+    except NO_DATABASE:
+        if draft.must_not_fail or not waits:
+            raise
+    else:
+        _when_committed(draft.using, partial(_after, draft, emitted=True))
+    _emit(draft.row)
 
 
-def _committed(draft: Draft, waiting: list[Draft]) -> None:
-    waiting[:] = [each for each in waiting if each is not draft]
-    _after(draft, emitted=True)
+def _complete(draft: Draft, *, guarded: bool) -> None:
+    """Make the row ready; the id of the log may have to be looked up for that."""
+    looks = not chain.is_known(draft.using) and connections[draft.using].in_atomic_block
+    with transaction.atomic(using=draft.using) if guarded and looks else nullcontext():
+        draft.complete()
+
+
+def _when_committed(using: str, after: Callable[[], None]) -> bool:
+    """Have ``after`` called at the end of a transaction, if there is one that can do so: not where
+    the host has switched autocommit off, and commits by hand."""
+    if not (connections[using].in_atomic_block and _in_transaction(using)):
+        return False
+    transaction.on_commit(after, using=using, robust=True)
+    return True
+
+
+def _store(draft: Draft, *, guarded: bool) -> None:
+    draft.row.insert(draft.using, draft.identities, guarded)
 
 
 def _after(draft: Draft, *, emitted: bool = False) -> None:
-    """What follows a committed row."""
+    """What follows a committed row, once."""
+    if draft.is_settled:
+        return
+    draft.is_settled = True
     if not connections[draft.using].in_atomic_block:  # else it is a test's, which rolls back
         if len(_identities) > _MOST_IDENTITIES:
             _identities.clear()
         for identity in draft.identities:
             party = Party(identity.type, identity.party_id, identity.text)
-            _identities[draft.using, party] = identity
+            _identities[draft.using, party] = identity, time.monotonic()
     if not emitted:
         _emit(draft.row)
     audit_recorded.send_robust(sender=None, event=draft.row)
@@ -271,32 +322,28 @@ def _in_transaction(using: str) -> bool:
     """Whether a transaction of the host's is open; that of a ``TestCase`` is none."""
     connection = connections[using]
     if not connection.in_atomic_block:
-        return not connection.get_autocommit() if connection.connection is not None else False
+        return _in_any_transaction(using)
     return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 
-# What waits
-
-_waiting = threading.local()
-
-
-def _wait(draft: Draft) -> list[Draft]:
-    waiting = _pending()
-    if origin.current() is None and hasattr(mail, "outbox"):
-        return waiting  # a test's: at the end of the process its database is another one
-    if len(waiting) < MOST_PENDING:
-        waiting.append(draft)
-    return waiting
+def _in_any_transaction(using: str) -> bool:
+    connection = connections[using]
+    if connection.in_atomic_block or connection.connection is None:
+        return connection.in_atomic_block
+    return not connection.get_autocommit()
 
 
-def _pending() -> list[Draft]:
-    where = origin.current()
-    if where is not None:
-        return where.pending
-    if not hasattr(_waiting, "drafts"):
-        _waiting.drafts = []
-    drafts: list[Draft] = _waiting.drafts
-    return drafts
+def _wait(draft: Draft) -> bool:
+    """Keep ``draft`` for later, where there is place for it."""
+    waiting = origin.pending()
+    if waiting is None:
+        return False
+    if len(waiting) >= origin.MOST_PENDING:
+        waiting[:] = [each for each in waiting if not each.is_settled]
+    if len(waiting) >= origin.MOST_PENDING:
+        return False
+    waiting.append(draft)
+    return True
 
 
 @atexit.register
