@@ -12,20 +12,24 @@ from typing import Any, NoReturn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.utils.connection import ConnectionDoesNotExist
 
-from credfirewall.audit import origin
-from credfirewall.exceptions import CredfirewallError
+from credfirewall.audit import origin, services
+from credfirewall.exceptions import AuditUnavailable, CredfirewallError
 from credfirewall.management.progress import Advance, progress
 
-FINDING, FAILED = 1, 3
+FINDING, PARTIAL, FAILED = 1, 2, 3
+MISTAKES = (CommandError, OSError, ValueError, ImproperlyConfigured, ConnectionDoesNotExist)
+"""What is wrong with what the command was given."""
 
 
 class AuditCommand(BaseCommand):
     """A command with ``--json``, examples, a database, and no traceback for a user's mistake.
 
-    Exit status: 0 fine, 1 a finding or a refusal, 3 the command itself failed.
+    Exit status: 0 fine, 1 a finding or a refusal, 2 less than all, 3 the command itself failed.
     """
 
     requires_system_checks = []
@@ -64,12 +68,17 @@ class AuditCommand(BaseCommand):
         name = type(self).__module__.rpartition(".")[2]
         try:
             with origin.acting(origin.command(name)):
-                status = self.perform(options)
+                try:
+                    status = self.perform(options)
+                finally:
+                    services.flush()
         except CredfirewallError as error:
-            status = self._fail(FINDING, error.code, str(error), options)
-        except (CommandError, OSError, ValueError, Error) as error:
-            kind = "database" if isinstance(error, Error) else "input"
-            status = self._fail(FAILED, kind, str(error), options)
+            is_failure = isinstance(error, AuditUnavailable)  # nothing was found, or refused
+            status = self._fail(FAILED if is_failure else FINDING, error.code, str(error), options)
+        except Error as error:
+            status = self._fail(FAILED, "database", str(error), options)
+        except MISTAKES as error:
+            status = self._fail(FAILED, "input", str(error), options)
         except KeyboardInterrupt:
             text = "Interrupted: what was done so far stays done."
             status = self._fail(FAILED, "interrupted", text, options)
