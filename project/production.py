@@ -83,7 +83,17 @@ STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or VAR / "static")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "credfirewall.audit.handlers.JSONLinesFormatter"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "audit": {"class": "logging.StreamHandler", "formatter": "json"},
+    },
+    "loggers": {
+        # Whole, so that an event which the database refuses is not lost.
+        "credfirewall.audit": {"handlers": ["audit"], "propagate": False},
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
 }
