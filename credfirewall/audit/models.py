@@ -91,6 +91,7 @@ class AuditEvent(models.Model):
                 fields=["subject_type", "subject_id", "at"], name="credfirewall_ae_subject"
             ),
             models.Index(fields=["address", "at"], name="credfirewall_ae_address"),
+            models.Index(fields=["request_id"], name="credfirewall_ae_request"),
         ]
 
     def __str__(self) -> str:
@@ -121,7 +122,10 @@ class AuditIdentity(models.Model):
     class Meta:
         app_label = "credfirewall"
         default_permissions = ()
-        indexes = [models.Index(fields=["type", "party_id"], name="credfirewall_ai_party")]
+        indexes = [
+            models.Index(fields=["type", "party_id"], name="credfirewall_ai_party"),
+            models.Index(fields=["text"], name="credfirewall_ai_text"),
+        ]
 
     def __str__(self) -> str:
         return self.text

@@ -5,27 +5,61 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='BlockedWord',
+            name="BlockedWord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('word', models.CharField(help_text='Refused as a password in any mixture of upper and lower case.', max_length=255, verbose_name='word')),
-                ('folded', credfirewall.screening.models.FoldedField(editable=False, error_messages={'unique': 'This word is blocked already, in this or another case.'}, max_length=255, unique=True, verbose_name='word as compared')),
-                ('note', models.CharField(blank=True, help_text='Why it is blocked, for colleagues.', max_length=200, verbose_name='note')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='added on')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "word",
+                    models.CharField(
+                        help_text="Refused as a password in any mixture of upper and lower case.",
+                        max_length=255,
+                        verbose_name="word",
+                    ),
+                ),
+                (
+                    "folded",
+                    credfirewall.screening.models.FoldedField(
+                        editable=False,
+                        error_messages={
+                            "unique": "This word is blocked already, in this or another case."
+                        },
+                        max_length=255,
+                        unique=True,
+                        verbose_name="word as compared",
+                    ),
+                ),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it is blocked, for colleagues.",
+                        max_length=200,
+                        verbose_name="note",
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="added on")),
             ],
             options={
-                'verbose_name': 'blocked word',
-                'verbose_name_plural': 'blocked words',
-                'ordering': ('folded',),
-                'constraints': [models.CheckConstraint(condition=models.Q(('word', ''), _negated=True), name='credfirewall_blockedword_not_empty')],
+                "verbose_name": "blocked word",
+                "verbose_name_plural": "blocked words",
+                "ordering": ("folded",),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("word", ""), _negated=True),
+                        name="credfirewall_blockedword_not_empty",
+                    )
+                ],
             },
         ),
     ]

@@ -5,129 +5,188 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credfirewall', '0001_blocked_words'),
+        ("credfirewall", "0001_blocked_words"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AuditSeal',
+            name="AuditSeal",
             fields=[
-                ('position', models.PositiveBigIntegerField(primary_key=True, serialize=False)),
-                ('log', models.UUIDField()),
-                ('previous', models.CharField(blank=True, max_length=64)),
-                ('root', models.CharField(max_length=64)),
-                ('count', models.PositiveIntegerField()),
-                ('at', models.DateTimeField()),
-                ('key', models.CharField(max_length=16)),
-                ('head', models.CharField(max_length=64)),
-                ('mac', models.CharField(max_length=64)),
-                ('signature', models.CharField(blank=True, max_length=128)),
+                ("position", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
+                ("log", models.UUIDField()),
+                ("previous", models.CharField(blank=True, max_length=64)),
+                ("root", models.CharField(max_length=64)),
+                ("count", models.PositiveIntegerField()),
+                ("at", models.DateTimeField()),
+                ("key", models.CharField(max_length=16)),
+                ("head", models.CharField(max_length=64)),
+                ("mac", models.CharField(max_length=64)),
+                ("signature", models.CharField(blank=True, max_length=128)),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditStub',
+            name="AuditStub",
             fields=[
-                ('seal', models.PositiveBigIntegerField(primary_key=True, serialize=False)),
-                ('count', models.PositiveIntegerField()),
-                ('at', models.DateTimeField()),
-                ('key', models.CharField(max_length=16)),
-                ('mac', models.CharField(max_length=64)),
+                ("seal", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
+                ("count", models.PositiveIntegerField()),
+                ("at", models.DateTimeField()),
+                ("key", models.CharField(max_length=16)),
+                ("mac", models.CharField(max_length=64)),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditVerification',
+            name="AuditVerification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('seal', models.PositiveBigIntegerField()),
-                ('head', models.CharField(max_length=64)),
-                ('findings', models.PositiveIntegerField()),
-                ('key', models.CharField(max_length=16)),
-                ('mac', models.CharField(max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("seal", models.PositiveBigIntegerField()),
+                ("head", models.CharField(max_length=64)),
+                ("findings", models.PositiveIntegerField()),
+                ("key", models.CharField(max_length=16)),
+                ("mac", models.CharField(max_length=64)),
             ],
             options={
-                'get_latest_by': 'id',
-                'default_permissions': (),
+                "get_latest_by": "id",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(default=credfirewall.audit.models.event_id, editable=False, primary_key=True, serialize=False)),
-                ('log', models.UUIDField(verbose_name='log')),
-                ('schema', models.PositiveSmallIntegerField(default=1, verbose_name='schema version')),
-                ('key', models.CharField(max_length=16, verbose_name='key')),
-                ('at', models.DateTimeField(verbose_name='time')),
-                ('event', models.CharField(max_length=48, verbose_name='event')),
-                ('outcome', models.CharField(max_length=16, verbose_name='outcome')),
-                ('source', models.CharField(blank=True, max_length=64, verbose_name='source')),
-                ('actor_type', models.CharField(blank=True, max_length=16, verbose_name='kind of actor')),
-                ('actor_id', models.CharField(blank=True, max_length=64, verbose_name='actor')),
-                ('actor', models.CharField(blank=True, max_length=64, verbose_name="commitment to the actor's name")),
-                ('subject_type', models.CharField(blank=True, max_length=16, verbose_name='kind of subject')),
-                ('subject_id', models.CharField(blank=True, max_length=64, verbose_name='subject')),
-                ('subject', models.CharField(blank=True, max_length=64, verbose_name="commitment to the subject's name")),
-                ('address', models.CharField(blank=True, max_length=64, verbose_name='address')),
-                ('user_agent', models.CharField(blank=True, max_length=256, verbose_name='user agent')),
-                ('request_id', models.CharField(blank=True, max_length=64, verbose_name='request')),
-                ('details', models.TextField(verbose_name='details')),
-                ('mac', models.CharField(max_length=64, verbose_name='authentication code')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=credfirewall.audit.models.event_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("log", models.UUIDField(verbose_name="log")),
+                (
+                    "schema",
+                    models.PositiveSmallIntegerField(default=1, verbose_name="schema version"),
+                ),
+                ("key", models.CharField(max_length=16, verbose_name="key")),
+                ("at", models.DateTimeField(verbose_name="time")),
+                ("event", models.CharField(max_length=48, verbose_name="event")),
+                ("outcome", models.CharField(max_length=16, verbose_name="outcome")),
+                ("source", models.CharField(blank=True, max_length=64, verbose_name="source")),
+                (
+                    "actor_type",
+                    models.CharField(blank=True, max_length=16, verbose_name="kind of actor"),
+                ),
+                ("actor_id", models.CharField(blank=True, max_length=64, verbose_name="actor")),
+                (
+                    "actor",
+                    models.CharField(
+                        blank=True, max_length=64, verbose_name="commitment to the actor's name"
+                    ),
+                ),
+                (
+                    "subject_type",
+                    models.CharField(blank=True, max_length=16, verbose_name="kind of subject"),
+                ),
+                ("subject_id", models.CharField(blank=True, max_length=64, verbose_name="subject")),
+                (
+                    "subject",
+                    models.CharField(
+                        blank=True, max_length=64, verbose_name="commitment to the subject's name"
+                    ),
+                ),
+                ("address", models.CharField(blank=True, max_length=64, verbose_name="address")),
+                (
+                    "user_agent",
+                    models.CharField(blank=True, max_length=256, verbose_name="user agent"),
+                ),
+                ("request_id", models.CharField(blank=True, max_length=64, verbose_name="request")),
+                ("details", models.TextField(verbose_name="details")),
+                ("mac", models.CharField(max_length=64, verbose_name="authentication code")),
             ],
             options={
-                'verbose_name': 'audit event',
-                'verbose_name_plural': 'audit events',
-                'permissions': [('export_auditevent', 'Can export audit events')],
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['at', 'id'], name='credfirewall_ae_at'), models.Index(fields=['event', 'at'], name='credfirewall_ae_event'), models.Index(fields=['outcome', 'at'], name='credfirewall_ae_outcome'), models.Index(fields=['source', 'at'], name='credfirewall_ae_source'), models.Index(fields=['actor_type', 'actor_id', 'at'], name='credfirewall_ae_actor'), models.Index(fields=['subject_type', 'subject_id', 'at'], name='credfirewall_ae_subject'), models.Index(fields=['address', 'at'], name='credfirewall_ae_address')],
+                "verbose_name": "audit event",
+                "verbose_name_plural": "audit events",
+                "permissions": [("export_auditevent", "Can export audit events")],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["at", "id"], name="credfirewall_ae_at"),
+                    models.Index(fields=["event", "at"], name="credfirewall_ae_event"),
+                    models.Index(fields=["outcome", "at"], name="credfirewall_ae_outcome"),
+                    models.Index(fields=["source", "at"], name="credfirewall_ae_source"),
+                    models.Index(
+                        fields=["actor_type", "actor_id", "at"], name="credfirewall_ae_actor"
+                    ),
+                    models.Index(
+                        fields=["subject_type", "subject_id", "at"], name="credfirewall_ae_subject"
+                    ),
+                    models.Index(fields=["address", "at"], name="credfirewall_ae_address"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditIdentity',
+            name="AuditIdentity",
             fields=[
-                ('ref', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('salt', models.CharField(max_length=32)),
-                ('type', models.CharField(max_length=16)),
-                ('party_id', models.CharField(blank=True, max_length=64)),
-                ('text', models.CharField(max_length=254)),
+                ("ref", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("salt", models.CharField(max_length=32)),
+                ("type", models.CharField(max_length=16)),
+                ("party_id", models.CharField(blank=True, max_length=64)),
+                ("text", models.CharField(max_length=254)),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['type', 'party_id'], name='credfirewall_ai_party')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["type", "party_id"], name="credfirewall_ai_party")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditMember',
+            name="AuditMember",
             fields=[
-                ('event_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('seal', models.PositiveBigIntegerField()),
-                ('leaf', models.PositiveIntegerField()),
-                ('mac', models.CharField(max_length=64)),
+                ("event_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("seal", models.PositiveBigIntegerField()),
+                ("leaf", models.PositiveIntegerField()),
+                ("mac", models.CharField(max_length=64)),
             ],
             options={
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('seal', 'leaf'), name='credfirewall_am_place')],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("seal", "leaf"), name="credfirewall_am_place")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditTally',
+            name="AuditTally",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hour', models.DateTimeField()),
-                ('kind', models.CharField(max_length=16)),
-                ('value', models.CharField(max_length=160)),
-                ('count', models.PositiveIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField()),
+                ("kind", models.CharField(max_length=16)),
+                ("value", models.CharField(max_length=160)),
+                ("count", models.PositiveIntegerField()),
             ],
             options={
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('kind', 'hour', 'value'), name='credfirewall_at_value')],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("kind", "hour", "value"), name="credfirewall_at_value"
+                    )
+                ],
             },
         ),
     ]

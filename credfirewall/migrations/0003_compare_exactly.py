@@ -14,8 +14,7 @@ def compare_exactly(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
     collation = "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"
     for table in TABLES:
         schema_editor.execute(
-            f"ALTER TABLE credfirewall_{table} "
-            f"CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}"
+            f"ALTER TABLE credfirewall_{table} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}"
         )
     schema_editor.execute(
         "ALTER TABLE credfirewall_blockedword "

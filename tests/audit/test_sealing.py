@@ -188,7 +188,7 @@ class TestPurging:
         for hours in (1, 2):
             add(REFUSED, actor=Party("user", str(hours), f"name {hours}"))
             seal(later(hours=hours))
-        assert purgeable() == []
+        assert purgeable(now=later(hours=3)) == []
         now = grow_old()
         assert [each.position for each in purgeable(now=now)] == [1, 2]
         assert list(purge(purgeable(now=now))) == [1, 1]
