@@ -9,21 +9,36 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 LEAF, NODE = b"\x00", b"\x01"
+_HEADS = [struct.Struct(f">{number + 1}I") for number in range(33)]
+"""How the number and the lengths of so many fields are written."""
 EMPTY_ROOT = hashlib.sha256(b"").hexdigest()
 
 
 def canonical(domain: str, *fields: str) -> bytes:
     """Return the one encoding of ``fields``: their number and lengths, then their UTF-8."""
-    encoded = [domain.encode(), *(field.encode() for field in fields)]
-    lengths = struct.pack(f">I{len(encoded)}I", len(encoded), *map(len, encoded))
-    return lengths + b"".join(encoded)
+    number = len(fields) + 1
+    text = domain + "".join(fields)
+    encoded = text.encode()
+    if len(encoded) == len(text):  # ASCII, in which a character is a byte
+        return _HEADS[number].pack(number, len(domain), *map(len, fields)) + encoded
+    lengths = (len(field.encode()) for field in (domain, *fields))
+    return _HEADS[number].pack(number, *lengths) + encoded
 
 
 def mac(key: bytes, message: bytes) -> str:
     """Return HMAC-SHA-256 in hexadecimal."""
-    return hmac.digest(key, message, "sha256").hex()
+    keyed = _keyed(key).copy()
+    keyed.update(message)
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """Return what each MAC under ``key`` begins with: half of what a short one costs."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def is_mac(key: bytes, message: bytes, given: str) -> bool:

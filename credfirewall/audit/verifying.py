@@ -5,6 +5,7 @@ all of it rolled back to an older state) shows against an anchor only; without o
 "not proven against truncation".
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connections, router
+from django.db.models import DateTimeField, Model, UUIDField
 
 from credfirewall.audit import chain, rows, seals, triggers
 from credfirewall.audit.anchor import Anchored
@@ -149,6 +151,8 @@ class _Verification:
         self._using, self._report, self._progress = using, report, progress
         self._public_key = public_key
         self._keys = ring().by_id
+        connection = connections[using]
+        self._zone = UTC if connection.vendor == "postgresql" else connection.timezone or UTC
         self._log = ""
 
     def chain(self) -> list[AuditSeal]:
@@ -234,26 +238,30 @@ class _Verification:
             self._report.add(Fault.PURGED_ROW, member.event_id, "it is in a batch that was purged")
 
     def _batch(self, seal: AuditSeal) -> None:
-        members = list(
-            AuditMember.objects.using(self._using)
-            .filter(seal=seal.position)
-            .order_by("leaf")
-            .values_list("event_id", "leaf", "mac")
-        )
+        members = self._members(seal.position)
         if not members and seal.count:
             text = f"all of its {seal.count} rows are gone, and no purge did it"
             self._report.add(Fault.BATCH_MISSING, seal.position, text)
             return
-        found = self._rows_of(seal.position)
         key = self._keys.get(seal.key)
         leaves, whole, expected = [], True, 0
-        for identity, index, mac in members:
-            for place in range(expected, index):
+        for found in members:
+            identity, index, mac, row_mac = found[:4]
+            for place in range(expected, min(index, seal.count)):
                 self._empty(seal, place)
                 whole = False
             expected = index + 1
-            whole &= self._member(seal, key, identity, index, mac, found.get(identity))
-            leaves.append(seals.leaf(identity.hex, found.get(identity, ("",))[-1]))
+            name = rows.as_hex(identity)
+            if found[4] is None:
+                text = f"it was sealed at place {index} of batch {seal.position}, and is gone"
+                self._report.add(Fault.ROW_MISSING, _dashed(name), text)
+                whole = False
+            elif self._row(found[4:], row_mac, sealed=True) and (
+                key is None or self._is_member(seal, key, name, index, mac, row_mac)
+            ):
+                leaves.append(seals.leaf(name, row_mac))
+            else:
+                whole = False
         for place in range(expected, seal.count):
             self._empty(seal, place)
             whole = False
@@ -267,57 +275,67 @@ class _Verification:
         text = f"the row at place {place} of {seal.count} is gone, with its membership"
         self._report.add(Fault.PLACE_EMPTY, f"{seal.position}/{place}", text)
 
-    def _rows_of(self, position: int) -> dict[uuid.UUID, tuple[Any, ...]]:
-        members = AuditMember.objects.using(self._using).filter(seal=position)
-        events = AuditEvent.objects.using(self._using).filter(id__in=members.values("event_id"))
-        found = {}
-        for *columns, mac in events.values_list(*rows.COLUMNS, "mac"):
-            found[columns[0]] = (*columns, mac)
-        return found
+    def _members(self, position: int) -> list[tuple[Any, ...]]:
+        """Return id, place and MAC of each member of a batch, then the MAC and the columns of its
+        row, or as many NULLs.
 
-    def _member(
-        self,
-        seal: AuditSeal,
-        key: AuditKey | None,
-        identity: uuid.UUID,
-        index: int,
-        mac: str,
-        row: tuple[Any, ...] | None,
+        As the driver gives them: to make objects of columns takes longer than to verify them.
+        """
+        connection = connections[self._using]
+        quote, is_postgresql = connection.ops.quote_name, connection.vendor == "postgresql"
+
+        def plain(table: str, model: type[Model], name: str) -> str:
+            field: Any = model._meta.get_field(name)
+            column = f"{table}.{quote(field.column)}"
+            if is_postgresql and isinstance(field, UUIDField):
+                return f"encode(uuid_send({column}), 'hex')"
+            if is_postgresql and isinstance(field, DateTimeField):
+                return f"{column} AT TIME ZONE 'UTC'"
+            return column
+
+        columns = [plain("m", AuditMember, name) for name in ("event_id", "leaf", "mac")]
+        columns += [plain("e", AuditEvent, name) for name in ("mac", *rows.COLUMNS)]
+        sql = (
+            f"SELECT {', '.join(columns)} FROM {quote(AuditMember._meta.db_table)} m"  # noqa: S608 - ours
+            f" LEFT JOIN {quote(AuditEvent._meta.db_table)} e ON e.id = m.event_id"
+            " WHERE m.seal = %s ORDER BY m.leaf"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [position])
+            return list(cursor.fetchall())
+
+    def _is_member(
+        self, seal: AuditSeal, key: AuditKey, name: str, index: int, mac: str, row_mac: str
     ) -> bool:
-        """Whether nothing is wrong with a row and its place."""
-        if row is None:
-            text = f"it was sealed at place {index} of batch {seal.position}, and is gone"
-            self._report.add(Fault.ROW_MISSING, identity, text)
-            return False
-        if not self._row(row, sealed=True):
-            return False
-        message = seals.membership(self._log, seal.position, index, identity.hex, row[-1])
-        if key is not None and not seals.is_mac(key.seal, message, mac):
-            text = f"it was not sealed at place {index} of batch {seal.position}"
-            self._report.add(Fault.ROW_MOVED, identity, text)
-            return False
-        return True
+        message = seals.membership(self._log, seal.position, index, name, row_mac)
+        if seals.is_mac(key.seal, message, mac):
+            return True
+        text = f"it was not sealed at place {index} of batch {seal.position}"
+        self._report.add(Fault.ROW_MOVED, _dashed(name), text)
+        return False
 
-    def _row(self, row: tuple[Any, ...], *, sealed: bool) -> bool:
-        *columns, mac = row
-        key = self._key(columns[3], f"row {columns[0]}")
+    def _row(self, row: Sequence[Any], mac: str, *, sealed: bool) -> bool:
+        """Whether a row, in the order of COLUMNS, is one that was recorded in this log."""
+        key = self._keys.get(row[3])
         if key is None:
+            self._key(row[3], f"row {_dashed(row[0])}")
             return False
-        if not rows.is_authentic(tuple(columns), mac, key):
+        if not rows.is_authentic(row, mac, key, self._zone):
             fault = Fault.ROW_CHANGED if sealed else Fault.ROW_FORGED
             text = "a column is not what was recorded" if sealed else "it was never recorded so"
-            self._report.add(fault, columns[0], text)
+            self._report.add(fault, _dashed(row[0]), text)
             return False
-        if columns[1].hex != self._log:
-            self._report.add(Fault.ROW_OF_ANOTHER_LOG, columns[0], f"of log {columns[1]}")
+        if rows.as_hex(row[1]) != self._log:
+            text = f"of log {_dashed(row[1])}"
+            self._report.add(Fault.ROW_OF_ANOTHER_LOG, _dashed(row[0]), text)
             return False
         return True
 
     def rest(self) -> None:
         """Verify the rows that no seal covers."""
-        waiting = unsealed(self._using).order_by("at", "id").values_list(*rows.COLUMNS, "mac")
-        for row in waiting.iterator(chunk_size=CHUNK):
-            self._row(row, sealed=False)
+        waiting = unsealed(self._using).order_by("at", "id").values_list("mac", *rows.COLUMNS)
+        for mac, *row in waiting.iterator(chunk_size=CHUNK):
+            self._row(row, mac, sealed=False)
             self._report.rows += 1
             self._report.waiting += 1
             self._progress(1)
@@ -349,6 +367,13 @@ class _Verification:
         if key is None:
             self._report.add(Fault.KEY_UNKNOWN, where, f"key {identity!r} is not in AUDIT_KEY")
         return key
+
+
+def _dashed(identity: Any) -> str:
+    """Return a UUID in its usual form, whatever a database has it in; else what it is."""
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(str(identity)))
+    return str(identity)
 
 
 def _once(anchored: Iterable[Anchored]) -> Iterator[Anchored]:
