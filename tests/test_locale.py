@@ -26,7 +26,16 @@ from credfirewall.testing import breached
 PACKAGE = Path(credfirewall.__file__).parent
 LOCALE = PACKAGE / "locale"
 LANGUAGES = ["de", "en", "es", "fr", "it", "pt_BR"]
-SAME = {("fr", "note")}
+UNITS = ("%(seconds)d s", "%(minutes)d min", "%(hours)d h %(minutes)d min")
+SAME = {
+    *((language, "Have I Been Pwned") for language in ("de", "es", "fr", "it", "pt_BR")),
+    *((language, unit) for language in ("de", "es", "it", "pt_BR") for unit in UNITS),
+    ("de", "Details"),
+    *(("es", word) for word in ("no", "actor", "Actor")),
+    *(("fr", word) for word in ("Source", "source", "note", "Pages")),
+    *(("it", word) for word in ("no", "user agent", "User agent")),
+    *(("pt_BR", word) for word in ("log", "Log")),
+}
 """What is spelt as in English."""
 FUNCTION = re.compile(r"(n?)(p?)gettext(?:_lazy|_noop)?")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[a-zA-Z%]")
