@@ -1,5 +1,6 @@
 """One row, written in two ways: recorded, and as a bare insert of the same row."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,8 +9,9 @@ from typing import Any
 from benchmarks import _audit_project as project
 
 RECORD, BARE = "record()", "bare Model.save"
-TYPICAL, VITAL, REFUSED = "typical", "vital", "refused"
-"""An act, an act that must not happen unrecorded, and a refusal."""
+TYPICAL, VITAL, REFUSED, STRANGERS = "typical", "vital", "refused", "strangers"
+"""An act, an act that must not happen unrecorded, a refusal, and an act of and about people whose
+names this process has not stored before."""
 
 Way = Callable[[str, int], None]
 
@@ -40,7 +42,14 @@ def ways(alias: str) -> dict[str, Way]:
         REFUSED: lambda: ScreeningRefused(source=Code("hibp"), count=4711),
     }
 
+    strangers = itertools.count(100_000)
+
     def recorded(kind: str, number: int) -> None:
+        if kind == STRANGERS:
+            for _ in range(number):
+                who, whom = project.Someone(next(strangers)), project.Someone(next(strangers))
+                record(events[TYPICAL](), actor=who, subject=whom, using=alias)
+            return
         event = events[kind]
         for _ in range(number):
             record(event(), actor=actor, subject=subject, using=alias)
@@ -56,7 +65,7 @@ def ways(alias: str) -> dict[str, Way]:
     twin = project.twin()
 
     def bare(kind: str, number: int) -> None:
-        row = columns[kind]
+        row = columns.get(kind, columns[TYPICAL])
         for _ in range(number):
             twin(at=datetime.now(UTC), **row).save(force_insert=True, using=alias)
 

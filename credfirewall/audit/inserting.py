@@ -5,7 +5,9 @@ several statements, savepoint included, are one message; elsewhere each is one.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,9 +28,12 @@ def insert(
     A failure breaks the caller's transaction, if there is one, unless this is ``guarded``.
     """
     connection = connections[using]
-    statements = [(_statement(row, connection), _values(row, connection)) for row in rows]
+    in_one = _takes_scripts(connection)
+    statements = [
+        (_statement(row, connection), _values(row, connection, as_text=in_one)) for row in rows
+    ]
     within = connection.in_atomic_block or not connection.get_autocommit()
-    if _takes_scripts(connection):
+    if in_one:
         _run_script(connection, statements, guarded=guarded and within)
     else:
         alone = not guarded if within else len(statements) == 1
@@ -52,15 +57,24 @@ def _statement(row: models.Model, connection: BaseDatabaseWrapper) -> str:
     return known
 
 
-def _values(row: models.Model, connection: BaseDatabaseWrapper) -> list[Any]:
-    """Return the columns as the database takes them; text is as it is."""
-    values = row.__dict__
-    return [
-        values[field.attname]
-        if type(values[field.attname]) is str
-        else field.get_db_prep_save(values[field.attname], connection)
-        for field in row._meta.concrete_fields
-    ]
+def _values(row: models.Model, connection: BaseDatabaseWrapper, *, as_text: bool) -> list[Any]:
+    """Return the columns as the database takes them. Text is as it is.
+
+    ``as_text``: the client writes them into the statement. What takes its driver longest is then
+    written here, in a form that PostgreSQL reads the same, whatever its settings.
+    """
+    values = []
+    for field in row._meta.concrete_fields:
+        value = row.__dict__[field.attname]
+        if type(value) is str:
+            values.append(value)
+        elif as_text and type(value) is UUID:
+            values.append(value.hex)
+        elif as_text and type(value) is datetime and value.tzinfo is UTC:
+            values.append(value.isoformat())
+        else:
+            values.append(field.get_db_prep_save(value, connection))
+    return values
 
 
 def _takes_scripts(connection: BaseDatabaseWrapper) -> bool:
