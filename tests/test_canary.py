@@ -475,7 +475,9 @@ class TestPages:
         assert watch.leaks(canary) == []
         assert leaks([canary], in_database(), prefix=True) == []
         exported = list(in_exports())
-        assert state in ("no database", "clean") or any(b"screening_" in chunk for chunk in exported)
+        assert state in ("no database", "clean") or any(
+            b"screening_" in chunk for chunk in exported
+        )
         assert leaks([canary], exported, prefix=True) == []
         assert leaks([canary], in_cache(caches["default"]), prefix=True) == []
         queries = [str(query) for query in connection.queries_log]

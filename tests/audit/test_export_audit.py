@@ -125,7 +125,7 @@ class TestFailure:
         path = tmp_path / "log.jsonl"
         with taking_no_rows():
             status, out, err = run("--output", str(path))
-        assert (status, out) == (1, "")
+        assert (status, out) == (3, "")
         assert "could not be recorded" in err
         assert not path.exists()
 

@@ -61,7 +61,12 @@ def test_second_run_prints_a_command_that_can_be_run() -> None:
     with breached():
         run()
         (line,) = re.findall(r"^  New passwords: (.*)$", run(), re.MULTILINE)
-    environment = {"PATH": os.defpath, "SECRET_KEY": "x", "AUDIT_KEY": "x", "DATABASE_URL": "sqlite:///:memory:"}
+    environment = {
+        "PATH": os.defpath,
+        "SECRET_KEY": "x",
+        "AUDIT_KEY": "x",
+        "DATABASE_URL": "sqlite:///:memory:",
+    }
     done = subprocess.run(
         [*shlex.split(line), "--help"],
         cwd=ROOT,

@@ -57,7 +57,9 @@ def test_production_passes_the_deployment_checks() -> None:
     assert not done.stderr
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "AUDIT_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "AUDIT_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"]
+)
 @pytest.mark.parametrize("value", [None, ""])
 def test_production_names_what_is_missing(name: str, value: str | None, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "project", tmp_path / "project")
