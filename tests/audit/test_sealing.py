@@ -216,9 +216,7 @@ class TestPurging:
             add(HIT)
             seal()
         now = grow_old()
-        stopped = purge(purgeable(now=now))
-        next(stopped)
-        stopped.close()
+        next(purge(purgeable(now=now)))
         assert faults() == []
         list(purge(purgeable(now=now)))
         assert AuditEvent.objects.count() == 1

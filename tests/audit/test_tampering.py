@@ -14,6 +14,7 @@ from django.db import connection, models
 from pytest_django import Settings
 
 from credfirewall.audit import anchor, chain, purging, sealing, seals, verifying
+from credfirewall.audit import rows as rows_module
 from credfirewall.audit.erasing import erase
 from credfirewall.audit.events import Code, LimitHit, LoginRefused, Party, ScreeningRefused
 from credfirewall.audit.keys import ring
@@ -42,15 +43,14 @@ def sql(statement: str, *values: Any) -> None:
 
 
 def set_column(model: type[models.Model], key: Any, column: str, value: Any) -> None:
-    table, pk = model._meta.db_table, model._meta.pk
-    assert pk is not None
-    field = model._meta.get_field(column)
+    quote = connection.ops.quote_name
+    field: Any = model._meta.get_field(column)
+    pk: Any = model._meta.pk
     prepared = [
-        each.get_db_prep_save(given, connection)
-        for each, given in ((field, value), (pk, key))  # type: ignore[union-attr]  # no relation is among them
+        each.get_db_prep_save(given, connection) for each, given in ((field, value), (pk, key))
     ]
-    changed, where = map(connection.ops.quote_name, (field.column, pk.column))  # type: ignore[union-attr]  # as above
-    sql(f"UPDATE {table} SET {changed} = %s WHERE {where} = %s", *prepared)
+    table = quote(model._meta.db_table)
+    sql(f"UPDATE {table} SET {quote(field.column)} = %s WHERE {quote(pk.column)} = %s", *prepared)
 
 
 def delete(model: type[models.Model], **which: Any) -> None:
@@ -112,7 +112,7 @@ def test_an_untouched_log(rows: list[AuditEvent]) -> None:
 def test_any_column_of_any_row(rows: list[AuditEvent], column: str, place: int) -> None:
     row = rows[place]
     field = AuditEvent._meta.get_field(column)
-    changed = other(field, row)  # type: ignore[arg-type]  # a column, and no relation
+    changed = other(field, row)
     set_column(AuditEvent, row.pk, column, changed)
     named = [where for _, where in found(verify())]
     expected = {str(row.pk), str(changed)} if column == "id" else {str(row.pk), f"row {row.pk}"}
@@ -195,7 +195,7 @@ def test_a_copy_of_an_authentic_row(rows: list[AuditEvent]) -> None:
 def test_a_row_of_another_log_with_the_same_key(rows: list[AuditEvent]) -> None:
     foreign = seeding.row(LimitHit(rate=Code("check")))
     foreign.log = uuid.uuid4()
-    seeding.rows.authenticate(foreign, ring().first)
+    rows_module.authenticate(foreign, ring().first)
     foreign.insert("default")
     assert found(verify()) == [(Fault.ROW_OF_ANOTHER_LOG, str(foreign.pk))]
 
