@@ -5,6 +5,7 @@ and no transaction stays open, and memory holds one page, however long the log i
 """
 
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ NAMES = ("actor_name", "subject_name")
 PAGE = 1000
 """Rows that are in memory at a time."""
 
+logger = logging.getLogger("credfirewall.audit")
 Chunk = tuple[int, bytes]
 """A number of rows, and their text."""
 _ID, _AT = COLUMNS.index("id"), COLUMNS.index("at")
@@ -83,7 +85,10 @@ class Export(Iterator[bytes]):
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        # Not close(): this may run wherever memory is freed, in the middle of a query even, whose
+        # connection cannot take another one. The log has its beginning, and no end.
+        if not self._ended:
+            logger.warning("An export was abandoned after %d rows.", self.rows)
 
 
 class AsyncExport(AsyncIterator[bytes]):

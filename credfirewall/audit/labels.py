@@ -45,6 +45,7 @@ KINDS: dict[str, Text] = {
     "api_key": _("API key"),
     "anonymous": _("anonymous"),
     "event": _("event"),
+    "typed": _("unknown name"),
 }
 SOURCES: dict[str, Text] = {
     "blocklist": _("Own words"),

@@ -75,10 +75,26 @@ def _seal_batch(
             _add_members(made, batch, using)
             _count(batch, using)
     except (IntegrityError, OperationalError) as error:
+        if not _is_contention(error):
+            raise
         # Another one has this position, or the database's only write lock: the rows are its.
         logger.debug("Somebody else seals (%s).", type(error).__name__)
         return None
     return made
+
+
+def _is_contention(error: Error) -> bool:
+    """Whether another transaction was first; anything else is a fault that has to be told."""
+    if isinstance(error, IntegrityError):
+        return True
+    state = getattr(error.__cause__, "sqlstate", "")
+    number = error.args[0] if error.args else ""
+    # Serialisation, deadlock, lock not to be had: PostgreSQL's, MariaDB's, SQLite's words.
+    return (
+        state in ("40001", "40P01", "55P03")
+        or number in (1205, 1213, 1020)
+        or "locked" in str(error)
+    )
 
 
 def _make(

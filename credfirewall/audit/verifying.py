@@ -350,7 +350,7 @@ class _Verification:
         """Compare the chain with the heads that were kept outside."""
         heads = {seal.position: seal.head for seal in sealed}
         ours = [each for each in anchored if each.log == self._log]
-        self._report.anchored = max((each.position for each in ours), default=0)
+        self._report.anchored = max((each.position for each in ours), default=None)
         if anchored and not ours:
             self._report.add(Fault.ROLLED_BACK, 0, "the anchor knows another log only")
         for each in _once(ours):

@@ -124,10 +124,9 @@ def private_key(path: str) -> Ed25519PrivateKey:
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """Read AUDIT_PUBLIC_KEY: PEM, or a file of it. Raises CommandError and OSError."""
-    pem = text.encode() if text.lstrip().startswith("-----") else Path(text).read_bytes()
+    """Read AUDIT_PUBLIC_KEY. Raises CommandError."""
     try:
-        key = serialization.load_pem_public_key(pem)
+        key = serialization.load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):

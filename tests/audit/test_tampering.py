@@ -451,3 +451,7 @@ def test_a_hundred_thousand_rows_that_nobody_touched() -> None:
     read: list[int] = []
     report = verify(progress=read.append)
     assert (found(report), report.rows, sum(read)) == ([], 100_000, 100_000)
+
+
+def test_an_anchor_that_knows_nothing_proves_nothing(rows: list[AuditEvent]) -> None:
+    assert verify(anchor=[]).anchored is None
