@@ -78,7 +78,7 @@ class AuditCommand(BaseCommand):
         except Error as error:
             status = self._fail(FAILED, "database", str(error), options)
         except MISTAKES as error:
-            status = self._fail(FAILED, "input", str(error), options)
+            status = self._fail(FAILED, "input", _sentence(error), options)
         except KeyboardInterrupt:
             text = "Interrupted: what was done so far stays done."
             status = self._fail(FAILED, "interrupted", text, options)
@@ -104,6 +104,12 @@ class AuditCommand(BaseCommand):
         silent = options["json"] or options["verbosity"] == 0
         with progress(total, unit, quiet=silent) as advance:
             yield advance
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def private_key(path: str) -> Ed25519PrivateKey:
