@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.utils import Error as DatabaseError
 
@@ -160,8 +161,8 @@ def check_triggers(databases: Sequence[str] | None = None, **_: Any) -> Messages
             if AuditEvent._meta.db_table not in connection.introspection.table_names():
                 continue  # about to be migrated
             missing = triggers.missing(connection)
-        except DatabaseError:
-            continue  # which Django's own checks tell
+        except (DatabaseError, ImproperlyConfigured, RuntimeError):
+            continue  # which Django's own checks tell; the last is how tests keep one from it
         if missing:
             yield Warning(
                 f"The database {alias!r} lacks triggers that keep the audit log append-only: "

@@ -33,8 +33,10 @@ from credfirewall.exceptions import AuditUnavailable
 
 TEMPLATES = "admin/credfirewall/auditevent"
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
-KIND = re.compile("[a-z_]{1,16}")
+KIND = re.compile("[a-z][a-z_]{0,15}")
 """Of a party."""
+LONGEST_SHOWN = 2000
+"""Code points of a detail that is shown: in a row that was tampered with it may be anything."""
 UNLISTED = ("details", "user_agent", "mac", "log", "schema", "key")
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -164,6 +166,10 @@ class AuditEventAdmin(ModelAdmin):
         filters = Filters(party=f"{kind}:{identity}")
         using = self._using()
         page = self._page(request, listing.select(filters, using, datetime.now(UTC)))
+        if (
+            not page.rows
+        ):  # who is on record is no invention of whoever asks, and reading is recorded
+            raise Http404(_("A timeline is somebody's."))
         texts = listing.names_of(kind, identity, using)
         context = {
             **self._rows(page, Filters(), using, {"type": kind, "id": identity}),
@@ -224,6 +230,10 @@ class AuditEventAdmin(ModelAdmin):
             raise PermissionDenied
         if request.method not in {"GET", "HEAD"}:
             return HttpResponseNotAllowed(["GET", "HEAD"])
+        # Reading is an event: a foreign page's image must not write some in a reader's name.
+        foreign = request.headers.get("Sec-Fetch-Site", "") in {"cross-site", "same-site"}
+        if foreign and request.headers.get("Sec-Fetch-Mode") != "navigate":
+            raise PermissionDenied
         return None
 
     def _using(self) -> str:
@@ -335,11 +345,14 @@ def _details(row: AuditEvent) -> list[tuple[str, str]]:
     """Return the details by name; as they are where they cannot be read."""
     try:
         details = json.loads(row.details)
-    except ValueError:
-        return [("", row.details)]
+    except (ValueError, RecursionError):
+        details = None
     if not isinstance(details, dict):
-        return [("", row.details)]
-    return [(name, _value(value)) for name, value in sorted(details.items())]
+        return [("", bounded(row.details, LONGEST_SHOWN))]
+    return [
+        (bounded(name, LONGEST_SHOWN), bounded(_value(value), LONGEST_SHOWN))
+        for name, value in sorted(details.items())
+    ]
 
 
 def _value(value: object) -> str:

@@ -153,7 +153,8 @@ class Window:
     def _ranked(self, kind: str, number: int) -> list[tuple[str, int]]:
         """Return the same of sealed rows: kept until the next seal, because it may take long."""
         place = (self.using, self.sealed.head if self.sealed else "", self.start, kind, number)
-        if place not in _kept:
+        found = _kept.get(place)
+        if found is None:
             most = self._totals(kind).order_by("-total", "value").values_list("value", "total")
             found = list(most[:number])
             if not self.sealed:
@@ -161,7 +162,7 @@ class Window:
             if len(_kept) >= MOST_KEPT:
                 _kept.clear()
             _kept[place] = found
-        return _kept[place]
+        return found
 
     def series(self, events: Sequence[str]) -> dict[str, list[int]]:
         """Return for each value of these events how often it occurred in each step."""

@@ -1,7 +1,9 @@
 """What the log listens to. Connected once the apps are ready."""
 
+import contextlib
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished
 from django.db import router
 from django.db.models.signals import post_migrate
@@ -29,7 +31,8 @@ def _migrated(using: str, **_signal: Any) -> None:
     services.forget_identities()
     if router.allow_migrate_model(using, AuditSeal):
         triggers.after_migrate(using)
-        chain.log_id(using)
+        with contextlib.suppress(ImproperlyConfigured):  # no key yet: the first row begins the log
+            chain.log_id(using)
 
 
 def _changed(source: str, state: str, reason: str, **_signal: Any) -> None:

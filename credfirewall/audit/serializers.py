@@ -184,6 +184,8 @@ def _details(text: str) -> dict[str, Any]:
     """Return the details. Those of a row that was tampered with may be anything: not served."""
     try:
         details = json.loads(text)
+        # What Python reads and JSON or UTF-8 does not know would end the whole page.
+        json.dumps(details, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         details = None
     return details if isinstance(details, dict) else {}

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connections, router
-from django.db.models import DateTimeField, Model, UUIDField
+from django.db.models import Count, DateTimeField, Model, UUIDField
 
 from credfirewall.audit import chain, rows, seals, triggers
 from credfirewall.audit.anchor import Anchored
@@ -31,6 +31,8 @@ from credfirewall.audit.models import (
 )
 from credfirewall.audit.sealing import unsealed
 
+MOST_ALIKE = 1000
+"""Findings of one kind about one place: a number that was tampered with may be anything."""
 CHUNK = 2000
 """Rows that are read at a time outside of batches."""
 
@@ -114,6 +116,7 @@ def verify(
     sealed = check.chain()
     report.since = check.sound_until(sealed) if resume else 0
     check.batches([seal for seal in sealed if seal.position > report.since])
+    check.outsiders(sealed)
     check.rest()
     check.names()
     if anchor is not None:
@@ -171,7 +174,7 @@ class _Verification:
 
     def _seal(self, seal: AuditSeal, previous: AuditSeal | None) -> None:
         add, expected = self._report.add, previous.position + 1 if previous else 0
-        for missing in range(expected, seal.position):
+        for missing in range(expected, min(seal.position, expected + MOST_ALIKE)):
             add(Fault.SEAL_MISSING, missing, "the seal is gone")
         key = self._key(seal.key, f"seal {seal.position}")
         linked = seal.previous == (previous.head if previous else "")
@@ -195,9 +198,12 @@ class _Verification:
         return True
 
     def sound_until(self, sealed: Sequence[AuditSeal]) -> int:
-        """Return up to which seal the last verification found nothing wrong."""
+        """Return up to which seal the last verification found nothing wrong, 0 if it did.
+
+        What was found once is not forgotten by looking at newer rows only.
+        """
         heads = {seal.position: seal.head for seal in sealed}
-        kept = AuditVerification.objects.using(self._using).filter(findings=0).order_by("-id")
+        kept = AuditVerification.objects.using(self._using).order_by("-id")
         for verification in kept[:10]:
             key = self._keys.get(verification.key)
             message = seals.verification(
@@ -209,7 +215,7 @@ class _Verification:
             )
             known = heads.get(verification.seal) == verification.head
             if key and known and seals.is_mac(key.seal, message, verification.mac):
-                return verification.seal
+                return 0 if verification.findings else verification.seal
         return 0
 
     def batches(self, sealed: Sequence[AuditSeal]) -> None:
@@ -224,6 +230,21 @@ class _Verification:
                 self._stub(seal, stub)
             elif seal.position:
                 self._batch(seal)
+
+    def outsiders(self, sealed: Sequence[AuditSeal]) -> None:
+        """Find memberships that hide a row: in no batch, or more than one has that is not read."""
+        members = AuditMember.objects.using(self._using)
+        positions = AuditSeal.objects.using(self._using).filter(position__gt=0).values("position")
+        for member in members.exclude(seal__in=positions)[:MOST_ALIKE]:
+            text = f"it is said to be in batch {member.seal}, which does not exist"
+            self._report.add(Fault.ROW_MOVED, member.event_id, text)
+        stubs = AuditStub.objects.using(self._using).values("seal")
+        unread = members.filter(seal__lte=self._report.since).exclude(seal__in=stubs)
+        counts = dict(unread.order_by().values_list("seal").annotate(Count("event_id")))
+        for seal in sealed:
+            if seal.position and seal.position in counts and counts[seal.position] != seal.count:
+                text = f"it has {counts[seal.position]} rows, and {seal.count} were sealed"
+                self._report.add(Fault.BATCH_CHANGED, seal.position, text)
 
     def _stub(self, seal: AuditSeal, stub: AuditStub) -> None:
         key = self._key(stub.key, f"stub {stub.seal}")
@@ -247,7 +268,7 @@ class _Verification:
         leaves, whole, expected = [], True, 0
         for found in members:
             identity, index, mac, row_mac = found[:4]
-            for place in range(expected, min(index, seal.count)):
+            for place in range(expected, min(index, seal.count, expected + MOST_ALIKE)):
                 self._empty(seal, place)
                 whole = False
             expected = index + 1
@@ -262,7 +283,7 @@ class _Verification:
                 leaves.append(seals.leaf(name, row_mac))
             else:
                 whole = False
-        for place in range(expected, seal.count):
+        for place in range(expected, min(seal.count, expected + MOST_ALIKE)):
             self._empty(seal, place)
             whole = False
         # When a row was named already, the root that differs says nothing new.
@@ -351,8 +372,9 @@ class _Verification:
         heads = {seal.position: seal.head for seal in sealed}
         ours = [each for each in anchored if each.log == self._log]
         self._report.anchored = max((each.position for each in ours), default=None)
-        if anchored and not ours:
-            self._report.add(Fault.ROLLED_BACK, 0, "the anchor knows another log only")
+        if len(ours) < len(anchored):
+            text = "the anchor knows another log: this one is not it, or began anew in its place"
+            self._report.add(Fault.ROLLED_BACK, 0, text)
         for each in _once(ours):
             if each.position not in heads:
                 self._report.add(

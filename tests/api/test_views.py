@@ -220,7 +220,8 @@ ASK = """
 import json, django
 django.setup()
 from django.conf import settings
-before = {name: repr(getattr(settings, name)) for name in dir(settings) if name.isupper()}
+before = {name: repr(getattr(settings, name)) for name in dir(settings)
+          if name.isupper() and not name.startswith("EMAIL")}
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from django.contrib.auth.models import User

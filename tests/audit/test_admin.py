@@ -74,6 +74,7 @@ def reads() -> list[AuditEvent]:
 
 @pytest.mark.parametrize("path", [LIST, OVERVIEW, f"{TIMELINE}?type=user&id=5"])
 def test_reading_needs_the_permission(path: str, reader: Client) -> None:
+    seeding.add(HIT, actor=DANA)
     assert Client().get(path).status_code == 302
     assert staff("view_user", "export_auditevent").get(path).status_code == 403
     assert reader.get(path).status_code == 200
@@ -276,13 +277,45 @@ def test_a_timeline_has_all_by_and_about_somebody(reader: Client) -> None:
     [
         ({}, 404),
         ({"type": "user"}, 404),
-        ({"type": "user", "id": "\x00"}, 200),
-        ({"type": "u" * 99, "id": "1" * 999}, 200),
+        ({"type": "user", "id": "\x00"}, 404),
+        ({"type": "u" * 99, "id": "1" * 999}, 404),
+        ({"type": "_", "id": "1"}, 404),
+        ({"type": "user", "id": "5"}, 404),
         ({"type": "no such", "id": "5"}, 404),
     ],
 )
 def test_a_timeline_of_nobody(reader: Client, query: dict[str, str], status: int) -> None:
+    """To look for somebody who is not on record leaves nobody on record."""
     assert reader.get(TIMELINE, query).status_code == status
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "status"),
+    [
+        ("cross-site", "no-cors", 403),
+        ("same-site", "cors", 403),
+        ("cross-site", "navigate", 200),
+        ("same-origin", "no-cors", 200),
+        ("none", "navigate", 200),
+    ],
+)
+def test_a_foreign_page_s_image_reads_nothing_in_a_reader_s_name(
+    reader: Client, site: str, mode: str, status: int
+) -> None:
+    seen = reader.get(OVERVIEW, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode})
+    assert seen.status_code == status
+    assert AuditEvent.objects.exists() == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "details", ["[" * 100_000, '{"a":"\\ud800"}', '{"a":NaN}', '"' + "x" * 100_000 + '"', ""]
+)
+def test_an_event_whose_details_are_not_ours_is_shown(reader: Client, details: str) -> None:
+    row = seeding.row(HIT)
+    row.details = details
+    row.insert("default")
+    assert "not as it was recorded" in text(reader.get(event_url(row)))
 
 
 # The overview

@@ -377,9 +377,8 @@ class TestADatabaseThatFails:
         seal()
         with no_table():
             status, facts = run_json("purge_audit")
-        assert (status, facts["error"]) == (3, "audit_unavailable")
+        assert (status, facts["error"]) == (3, "database")  # it is verified before
         assert len(events()) == 3
-        assert heard.lines == ["!audit_purged"]
 
     def test_what_waits_as_a_command_ends_is_written(self) -> None:
         def perform(*_: Any) -> int:

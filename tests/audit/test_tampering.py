@@ -318,6 +318,9 @@ class TestAgainstAnAnchor:
         chain.forget()
         chain.log_id("default")
         assert (Fault.ROLLED_BACK, "0") in found(verify(anchor=lines))
+        add(LimitHit(rate=Code("check")))
+        seal()
+        assert (Fault.ROLLED_BACK, "0") in found(verify(anchor=kept()))
 
     def test_the_file_is_lines_of_json(
         self, kept: Callable[[], list[anchor.Anchored]], rows: list[AuditEvent], settings: Settings
@@ -455,3 +458,40 @@ def test_a_hundred_thousand_rows_that_nobody_touched() -> None:
 
 def test_an_anchor_that_knows_nothing_proves_nothing(rows: list[AuditEvent]) -> None:
     assert verify(anchor=[]).anchored is None
+
+
+@pytest.mark.parametrize("position", [0, 999_999])
+def test_a_row_that_is_said_to_be_in_a_batch_which_does_not_exist(
+    rows: list[AuditEvent], position: int
+) -> None:
+    """It would be read neither with a batch nor with those that wait."""
+    forged = seeding.row(LoginRefused(reason=Code("password")))
+    forged.mac = "0" * 64
+    forged.insert("default")
+    AuditMember.objects.create(event_id=forged.pk, seal=position, leaf=0, mac="x")
+    assert found(verify()) == [(Fault.ROW_MOVED, str(forged.pk))]
+
+
+def test_a_row_that_is_said_to_be_in_a_batch_which_is_not_read_again(
+    rows: list[AuditEvent],
+) -> None:
+    verifying.remember(verify_without_triggers(), "default")
+    forged = seeding.row(LoginRefused(reason=Code("password")))
+    forged.mac = "0" * 64
+    forged.insert("default")
+    AuditMember.objects.create(event_id=forged.pk, seal=2, leaf=4, mac="x")
+    assert found(verify(resume=True)) == [(Fault.BATCH_CHANGED, "2")]
+
+
+def test_what_was_found_is_not_forgotten_by_going_on(rows: list[AuditEvent]) -> None:
+    """There was a sound verification before it."""
+    verifying.remember(verify_without_triggers(), "default")
+    set_column(AuditEvent, rows[1].pk, "outcome", "success")
+    verifying.remember(verify(), "default")
+    assert found(verify(resume=True)) == [(Fault.ROW_CHANGED, str(rows[1].pk))]
+
+
+def test_a_number_that_is_far_too_high_ends(rows: list[AuditEvent]) -> None:
+    set_column(AuditSeal, 2, "count", 2_000_000_000)
+    assert (Fault.SEAL_CHANGED, "2") in found(verify())
+    assert len(verify().findings) < 3000

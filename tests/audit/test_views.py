@@ -113,7 +113,10 @@ def test_a_name_that_was_erased_is_null(reader: Client) -> None:
     assert found["actor"] == {"type": "user", "id": str(dana.pk), "name": None}
 
 
-@pytest.mark.parametrize("details", ["{", "[1]", "null", "[" * 100_000, ""])
+@pytest.mark.parametrize(
+    "details",
+    ["{", "[1]", "null", "[" * 100_000, "", '{"a":NaN}', '{"a":1e999}', '{"a":"\\ud800"}'],
+)
 def test_a_row_that_was_tampered_with_is_shown_all_the_same(reader: Client, details: str) -> None:
     event = row(details=details)
     (found,) = ask(reader, event="screening_refused")["events"]

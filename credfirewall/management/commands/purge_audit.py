@@ -8,6 +8,8 @@ from django.core.management.base import CommandParser
 from credfirewall.audit.events import AuditPurged
 from credfirewall.audit.purging import purge, purgeable
 from credfirewall.audit.services import record
+from credfirewall.audit.verifying import Fault, verify
+from credfirewall.exceptions import AuditRefused
 from credfirewall.management.audit_command import AuditCommand
 
 
@@ -36,6 +38,12 @@ exit status: 0 done, or nothing to do, 1 refused, 3 the command itself failed
             text = f"{rows:,} rows in {len(sealed)} batches are old enough to go."
             self.report(options, text, rows=rows, seals=len(sealed), purged=False)
             return 0
+        # A stub would make what was tampered with, such as the age of a batch, look right for ever.
+        report = verify(using)
+        if any(finding.fault != Fault.TRIGGER_MISSING for finding in report.findings):
+            raise AuditRefused(
+                "verify_audit has findings: nothing is removed before they are settled"
+            )
         # Ahead of it, because what is about to go must not go unrecorded.
         record(AuditPurged(seals=len(sealed), rows=rows), using=using)
         removed = 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import Error
 
 from credfirewall.audit import anchor
 from credfirewall.audit.events import AuditVerified
@@ -11,7 +12,8 @@ from credfirewall.audit.models import AuditEvent
 from credfirewall.audit.services import record
 from credfirewall.audit.verifying import Report, remember, verify
 from credfirewall.conf import conf
-from credfirewall.management.audit_command import FINDING, AuditCommand, public_key
+from credfirewall.exceptions import AuditUnavailable
+from credfirewall.management.audit_command import FAILED, FINDING, AuditCommand, public_key
 
 SHOWN = 50
 """Findings in the text; the JSON has all of them."""
@@ -52,13 +54,19 @@ Without an anchor the result is "not proven against truncation".
                 resume=options["resume"],
                 progress=advance,
             )
-        remember(report, using)
-        record(
-            AuditVerified(seals=report.seal, rows=report.rows, findings=len(report.findings)),
-            using=using,
-        )
+        # Ahead of all writing: what was found must not be lost with a database that takes no more.
         self.report(options, self._text(report), **_facts(report))
-        return 0 if report.is_sound else FINDING
+        status = 0 if report.is_sound else FINDING
+        try:
+            remember(report, using)
+            found = AuditVerified(
+                seals=report.seal, rows=report.rows, findings=len(report.findings)
+            )
+            record(found, using=using)
+        except (Error, AuditUnavailable) as error:
+            self.stderr.write(f"This verification could not be recorded: {error}")
+            return status or FAILED
+        return status
 
     def _text(self, report: Report) -> str:
         lines = [
@@ -79,6 +87,10 @@ def _summary(report: Report) -> str:
     found = f"{len(report.findings):,} findings." if report.findings else "Nothing is wrong."
     if report.anchored is None:
         proof = "Not proven against truncation: there is no anchor."
+    elif report.anchored < report.seal:
+        proof = (
+            f"The anchor ends at seal {report.anchored}: not proven against truncation after it."
+        )
     else:
         proof = f"Compared with an anchor up to seal {report.anchored}."
     return f"{found} {read} {proof}"
@@ -93,7 +105,7 @@ def _facts(report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "waiting": report.waiting,
         "anchored": report.anchored,
-        "proven_against_truncation": report.anchored is not None,
+        "proven_against_truncation": (report.anchored or -1) >= report.seal,
         "findings": [
             {"fault": finding.fault, "where": finding.where, "text": finding.text}
             for finding in report.findings
