@@ -267,7 +267,8 @@ def _misshapen(found: object, made: object) -> str:
     if not isinstance(found, type):
         return "is not a class"
     with suppress(Exception):  # a property may raise anything, and so is not there
-        if isinstance(made, Source) and callable(made.lookup):
+        # Asked for, because from Python 3.12 isinstance() looks whether it is there, and no more.
+        if isinstance(made, Source) and callable(made.lookup) and isinstance(made.name, str):
             return ""
     return "lacks name, authoritative or lookup()"
 

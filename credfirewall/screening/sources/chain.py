@@ -169,17 +169,18 @@ def _by_name(name: str) -> SteppedSource:
         factory = import_string(name)
     except ImportError as error:
         raise ImproperlyConfigured(f"CREDFIREWALL['SOURCES']: {error}") from error
+    unmade, custom = "", None
     try:
         made = factory()
+        if isinstance(made, Source):
+            custom = Custom(made)
     except Exception as error:  # noqa: BLE001 - anything may come out of a host's code
         unmade = type(error).__name__
-    else:
-        unmade = ""
     if unmade:
         logger.error("The source %r could not be made: %s.", name, unmade)
         return Unmade(name)
-    if not isinstance(made, Source):
+    if custom is None:
         raise ImproperlyConfigured(
             f"CREDFIREWALL['SOURCES']: {name!r} has no name, authoritative and lookup()."
         )
-    return Custom(made)
+    return custom
