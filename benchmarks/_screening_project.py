@@ -1,5 +1,6 @@
 """A Django project for the screening benchmark: default settings, several caches, one database."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ def emptied(cache: str) -> str:
 
 def configure(directory: Path, valkey: str) -> None:
     """Set Django up, with its files in ``directory`` and its caches in the Valkey at ``valkey``."""
+    # As without the extra `metrics`, which the peer has no like of: counting takes some 3 us a check.
+    sys.modules["prometheus_client"] = None  # type: ignore[assignment]  # how to say "not installed"
     aliases = [alias(cache) for cache in CACHES for alias in (warm, emptied)]
     server = valkey.rpartition("/")[0]
     settings.configure(

@@ -268,7 +268,8 @@ def _misshapen(found: object, made: object) -> str:
         return "is not a class"
     with suppress(Exception):  # a property may raise anything, and so is not there
         # Asked for, because from Python 3.12 isinstance() looks whether it is there, and no more.
-        if isinstance(made, Source) and callable(made.lookup) and isinstance(made.name, str):
+        name: object = getattr(made, "name", None)
+        if isinstance(name, str) and isinstance(made, Source) and callable(made.lookup):
             return ""
     return "lacks name, authoritative or lookup()"
 
