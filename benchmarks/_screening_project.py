@@ -32,7 +32,7 @@ def emptied(cache: str) -> str:
 
 def configure(directory: Path, valkey: str) -> None:
     """Set Django up, with its files in ``directory`` and its caches in the Valkey at ``valkey``."""
-    # As without the extra `metrics`, which the peer has no like of: counting takes some 3 us a check.
+    # As without the extra `metrics`, of which the peer has no like: counting takes 3 us a check.
     sys.modules["prometheus_client"] = None  # type: ignore[assignment]  # how to say "not installed"
     aliases = [alias(cache) for cache in CACHES for alias in (warm, emptied)]
     server = valkey.rpartition("/")[0]
