@@ -1,4 +1,4 @@
-"""Who is calling: for now, somebody with a session of the site."""
+"""Who is calling: somebody with a session of the site."""
 
 from typing import Any
 

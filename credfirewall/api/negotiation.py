@@ -12,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 class Negotiation(DefaultContentNegotiation):
     """DRF's, without the ``?format=`` of the host's settings."""
 
-    settings = SimpleNamespace(URL_FORMAT_OVERRIDE=None)  # type: ignore[assignment]
+    settings = SimpleNamespace(URL_FORMAT_OVERRIDE=None)  # type: ignore[assignment]  # what is read of it
 
 
 class JSONRenderer(BaseRenderer):

@@ -112,7 +112,7 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         return self._text()[0]
 
-    def get_description(self) -> str:  # type: ignore[override]
+    def get_description(self) -> str:  # type: ignore[override]  # the stubs say Any of it
         return self._text()[1]
 
     def get_auth(self) -> list[Any]:

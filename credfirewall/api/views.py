@@ -65,7 +65,7 @@ class ApiView(APIView):
     versioning_class = None
     schema = Schema()
     # Nothing of the host's is read through this.
-    settings = SimpleNamespace(  # type: ignore[assignment]
+    settings = SimpleNamespace(  # type: ignore[assignment]  # what is read of it
         EXCEPTION_HANDLER=problems.respond,
         FORMAT_SUFFIX_KWARG=None,
         VIEW_NAME_FUNCTION=lambda view: view.endpoint,
@@ -74,7 +74,7 @@ class ApiView(APIView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Django's cache for a whole site heeds "private", and not "no-store".
-        request._cache_update_cache = False  # type: ignore[attr-defined]
+        request._cache_update_cache = False  # type: ignore[attr-defined]  # not in the stubs
         response: HttpResponseBase
         try:
             response = super().dispatch(request, *args, **kwargs)

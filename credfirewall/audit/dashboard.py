@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
@@ -185,10 +185,10 @@ class Window:
         found: datetime | None = hours.values_list("hour", flat=True).first()
         return found
 
-    def _tallies(self, kind: str):  # type: ignore[no-untyped-def]
+    def _tallies(self, kind: str) -> "QuerySet[AuditTally]":
         return AuditTally.objects.using(self.using).filter(kind=kind, hour__gte=self.start)
 
-    def _totals(self, kind: str):  # type: ignore[no-untyped-def]
+    def _totals(self, kind: str) -> Any:
         return self._tallies(kind).values("value").annotate(total=Sum("count"))
 
     def _unsealed(self, kind: str) -> Counter[str]:

@@ -79,5 +79,5 @@ class Slots:
             if place in self._waiting:
                 self._waiting.remove(place)
                 place.cancel()
-                return True
-        return False
+            # One that an event loop has cancelled may have been passed over, and was not granted.
+            return place.cancelled()

@@ -69,6 +69,18 @@ def test_a_place_that_is_late_by_a_hair_is_taken() -> None:
     assert slots.free == 0
 
 
+@pytest.mark.parametrize("in_time", [False, True], ids=["late", "cancelled"])
+def test_a_place_that_was_passed_over_was_not_granted(in_time: bool) -> None:
+    """A loop cancels what it waits for a moment before its caller knows."""
+    slots = Slots(0, queue=1)
+    flow = slots.enter(5)
+    cast(Granted, next(flow)).place.cancel()
+    slots.leave()
+    with pytest.raises(asyncio.CancelledError if in_time else SourceUnavailable):
+        flow.throw(asyncio.CancelledError()) if in_time else flow.send(False)
+    assert slots.free == 1
+
+
 @pytest.mark.parametrize("granted", [True, False])
 def test_who_is_cancelled_takes_no_place_along(granted: bool) -> None:
     slots = Slots(0, queue=1)
