@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from credfirewall.addresses import client_address, kept
+from credfirewall.addresses import FORWARDED, client_address, is_local, kept
 
 PEER = "203.0.113.9"
 KEY = b"k" * 32
@@ -105,6 +105,73 @@ def test_an_address_is_read_however_it_is_written(proxies: Any, written: str, ad
     assert seen(peer=written) == address
     proxies(1)
     assert seen(f"6.6.6.6, {written}") == address
+
+
+class TestIsLocal:
+    LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}
+
+    @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+    @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+    @pytest.mark.parametrize("port", ["", ":8000"])
+    def test_this_machine_asked_by_its_name(self, peer: str, name: str, port: str) -> None:
+        assert is_local({"REMOTE_ADDR": peer, "HTTP_HOST": name + port})
+
+    @pytest.mark.parametrize("peer", ["203.0.113.9", "10.0.0.1", "", "unix:", None])
+    def test_another_machine(self, peer: object) -> None:
+        assert not is_local(self.LOCAL | {"REMOTE_ADDR": peer})
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("", "www.example.com", "127.0.0.1.example.com", "localhost.example.com", "::1"),
+            *("user@localhost", "localhost:8000:1", "localhost\n", "notlocalhost", "[::1", "0"),
+        ],
+    )
+    def test_a_name_from_elsewhere(self, name: str) -> None:
+        assert not is_local(self.LOCAL | {"HTTP_HOST": name})
+
+    def test_no_name(self) -> None:
+        assert not is_local({"REMOTE_ADDR": "127.0.0.1", "SERVER_NAME": "localhost"})
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            *(
+                "Forwarded",
+                "Via",
+                "X-Forwarded-For",
+                "X-Forwarded-Proto",
+                "X-Forwarded",
+                "Client-IP",
+            ),
+            *("X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray", "X-Client-IP"),
+            *("X-Cluster-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "CDN-Loop", "X-Scheme"),
+            *("X-Original-URL", "X-Original-Forwarded-For", "X-Envoy-External-Address"),
+            *("X-Azure-ClientIP", "X-ARR-SSL", "X-Amzn-Trace-Id", "X-Amz-Cf-Id", "Incap-Client-IP"),
+            *("X-AppEngine-User-IP", "X-Vercel-Forwarded-For", "X-ProxyUser-Ip", "X-Remote-IP"),
+            *("Front-End-Https", "X-Url-Scheme", "Proxy-Client-IP", "X-Originating-IP"),
+        ],
+    )
+    def test_what_shows_a_proxy(self, header: str) -> None:
+        name = f"HTTP_{header.upper().replace('-', '_')}"
+        assert name.startswith(FORWARDED)
+        for value in ("127.0.0.1", ""):
+            assert not is_local(self.LOCAL | {name: value})
+
+    def test_the_proxy_that_settings_name(self, settings: Settings) -> None:
+        mine = self.LOCAL | {"HTTP_OUR_EDGE_SAYS": "https"}
+        assert is_local(mine)
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_OUR_EDGE_SAYS", "http")
+        assert not is_local(mine)
+        assert is_local(self.LOCAL)
+
+    def test_nginx_speaks_an_old_http_to_what_is_behind_it(self) -> None:
+        assert is_local(self.LOCAL | {"SERVER_PROTOCOL": "HTTP/1.1"})
+        assert not is_local(self.LOCAL | {"SERVER_PROTOCOL": "HTTP/1.0"})
+
+    @pytest.mark.parametrize("header", ["USER_AGENT", "ACCEPT", "COOKIE", "X_REQUEST_ID", "ORIGIN"])
+    def test_what_shows_none(self, header: str) -> None:
+        assert is_local(self.LOCAL | {f"HTTP_{header}": "something"})
 
 
 class TestKept:

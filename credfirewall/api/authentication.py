@@ -5,9 +5,7 @@ from typing import Any
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from credfirewall.api.problems import CROSS_SITE, CSRF_FAILED, Refusal
-
-FOREIGN = {"cross-site", "same-site"}
+from credfirewall.api.problems import CSRF_FAILED, Refusal
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -18,16 +16,9 @@ class SessionAuthentication(authentication.SessionAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        found: tuple[Any, None] | None = super().authenticate(request)
-        if found is None:
-            return None
-        view: Any = (request.parser_context or {}).get("view")
-        # An image on a foreign page must not write events in the name of who looks at it. Browsers
-        # that are too old for the header send a Lax cookie with such an image no more than others.
-        site = request.META.get("HTTP_SEC_FETCH_SITE", "")
-        if getattr(view, "own_pages_only", False) and site in FOREIGN:
-            raise Refusal(CROSS_SITE)
-        return found
+        # Who sends a token means that one: a wrong one is not made good by a session beside it.
+        scheme = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")[0]
+        return None if scheme.lower() == "bearer" else super().authenticate(request)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Session realm="credfirewall"'

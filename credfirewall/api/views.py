@@ -15,14 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credfirewall.addresses import client_address
+from credfirewall.addresses import is_local
 from credfirewall.api import problems
 from credfirewall.api.authentication import SessionAuthentication
 from credfirewall.api.negotiation import JSONRenderer, Negotiation
 from credfirewall.api.operations import Operation
 from credfirewall.api.parsers import JSONParser
 from credfirewall.api.permissions import Allowed
-from credfirewall.api.problems import HTTPS_REQUIRED, UNAVAILABLE, Refusal
+from credfirewall.api.problems import CROSS_SITE, HTTPS_REQUIRED, UNAVAILABLE, Refusal
 from credfirewall.api.schema import Schema
 from credfirewall.conf import conf
 
@@ -33,8 +33,9 @@ HEADERS = {
 }
 """On every answer, errors too."""
 
-FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP")
-"""How headers of proxies begin: who is behind one is not on this machine because the proxy is."""
+FOREIGN = ("cross-site", "same-site")
+BY_ITSELF = ("", "basic", "digest", "negotiate", "ntlm")
+"""Schemes of an Authorization header that a browser repeats for whatever page asks."""
 
 Overrides = Sequence[str] | Mapping[str, Sequence[str]] | None
 
@@ -91,6 +92,8 @@ class ApiView(APIView):
             raise Refusal(HTTPS_REQUIRED)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(str(request.method))
+        if self.own_pages_only and is_foreign(request):
+            raise Refusal(CROSS_SITE)
         super().initial(request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Any:
@@ -134,16 +137,21 @@ def needs_https() -> bool:
 
 
 def is_protected(request: Any) -> bool:
-    """Whether nobody on the way can read ``request``: it came by HTTPS, or never left the machine.
+    """Whether nobody on the way reads ``request``: it came by HTTPS, or never left the machine."""
+    return bool(request.is_secure()) or is_local(request.META)
 
-    What a proxy has passed on has left it, even if the proxy is here.
+
+def is_foreign(request: Any) -> bool:
+    """Whether a page of another site asks, with what the browser adds by itself.
+
+    An image on a foreign page must not write events in the name of who looks at it, however the
+    site's users are known. Browsers that are too old for the header send a Lax cookie with such an
+    image no more than others. A scheme such as Bearer was added by somebody's own code.
     """
-    if request.is_secure():
-        return True
-    if any(name.startswith(FORWARDED) for name in request.META):
+    if request.META.get("HTTP_SEC_FETCH_SITE") not in FOREIGN:
         return False
-    address = client_address(request.META)
-    return address is not None and address.is_loopback
+    scheme = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")[0]
+    return bool(request.COOKIES) or scheme.lower() in BY_ITSELF
 
 
 class HealthView(ApiView):

@@ -7,10 +7,24 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from pytest_django import Settings
 
+HERE = {"Host": "localhost"}
+"""Headers of who asks this machine by name, and so may do without HTTPS."""
+
 
 @pytest.fixture
 def _endpoints(settings: Settings) -> None:
     settings.ROOT_URLCONF = "tests.api.urls"
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(headers=HERE)
+
+
+@pytest.fixture
+def admin_client(client: Client, admin_user: User) -> Client:
+    client.force_login(admin_user)
+    return client
 
 
 def permission(name: str) -> Permission:

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from credfirewall.api import problems
 from credfirewall.api.problems import Problem
+from tests.api.conftest import HERE
 from tests.api.urls import ERRORS, SECRET
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_endpoints")]
@@ -168,7 +169,7 @@ def test_a_body_that_is_too_large(admin_client: Client) -> None:
 
 
 def test_a_session_needs_the_csrf_token(admin_user: User) -> None:
-    client = Client(enforce_csrf_checks=True)
+    client = Client(enforce_csrf_checks=True, headers=HERE)
     client.force_login(admin_user)
     check(post(client, "{}"), 403, "csrf_failed")
     client.get("/admin/password_change/")
@@ -180,7 +181,7 @@ def test_a_session_needs_the_csrf_token(admin_user: User) -> None:
 
 
 def test_who_has_no_session_is_told_so_and_not_of_csrf() -> None:
-    check(post(Client(enforce_csrf_checks=True), "{}"), 401, "not_authenticated")
+    check(post(Client(enforce_csrf_checks=True, headers=HERE), "{}"), 401, "not_authenticated")
 
 
 # Constants

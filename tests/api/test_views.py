@@ -13,6 +13,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from credfirewall.audit.models import AuditEvent
 from tests.api.conftest import new_user
 from tests.api.test_matrix import MATRIX
 from tests.api.test_problems import check
@@ -49,7 +50,7 @@ def test_a_cache_for_the_whole_site_keeps_nothing(admin_client: Client, settings
 # HTTPS
 
 
-@pytest.mark.parametrize("endpoint", set(MATRIX) - {"healthz"})
+@pytest.mark.parametrize("endpoint", sorted(set(MATRIX) - {"healthz"}))
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_plain_http_is_refused_and_never_redirected(
     admin_client: Client, endpoint: str, method: str
@@ -75,9 +76,12 @@ def test_what_never_left_the_machine_is_served(admin_client: Client, address: st
     assert admin_client.get(EVENTS, REMOTE_ADDR=address).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
-)
+def test_what_a_silent_proxy_of_this_machine_passes_on_did_leave_it(admin_client: Client) -> None:
+    response = admin_client.get(EVENTS, headers={"Host": "testserver"})
+    check(response, 403, "https_required")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "CF-Connecting-IP"])
 @pytest.mark.parametrize("proxies", [0, 1])
 def test_what_a_proxy_of_this_machine_passes_on_did_leave_it(
     admin_client: Client, settings: Settings, header: str, proxies: int
@@ -106,10 +110,20 @@ def test_require_https(
 # Pages of other sites
 
 
+SESSION = "rest_framework.authentication.SessionAuthentication"
+BASIC = "rest_framework.authentication.BasicAuthentication"
+RIGHT = "Basic YWRtaW46cGFzc3dvcmQ="
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_foreign_page_cannot_have_a_reading_recorded(admin_client: Client, site: str) -> None:
+@pytest.mark.parametrize("classes", [None, [SESSION], [BASIC, SESSION]])
+def test_a_foreign_page_cannot_have_a_reading_recorded(
+    admin_client: Client, settings: Settings, classes: Any, site: str
+) -> None:
+    settings.CREDFIREWALL = {"API_AUTHENTICATION": classes}
     response = admin_client.get(EVENTS, headers={"Sec-Fetch-Site": site})
     check(response, 403, "cross_site")
+    assert not AuditEvent.objects.filter(event="audit_read").exists()
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
@@ -117,11 +131,33 @@ def test_a_page_of_the_site_itself_can(admin_client: Client, site: str) -> None:
     assert admin_client.get(EVENTS, headers={"Sec-Fetch-Site": site}).status_code == 200
 
 
+def test_what_a_browser_repeats_by_itself_is_no_word_of_its_user(
+    client: Client, admin_user: User, settings: Settings
+) -> None:
+    settings.CREDFIREWALL = {"API_AUTHENTICATION": [BASIC]}
+    foreign = {"Sec-Fetch-Site": "cross-site", "Authorization": RIGHT}
+    check(client.get(EVENTS, headers=foreign), 403, "cross_site")
+    assert client.get(EVENTS, headers={"Authorization": RIGHT}).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Token"])
+def test_a_token_was_added_by_somebodys_own_code(client: Client, scheme: str) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Authorization": f"{scheme} 0123456789"}
+    check(client.get(EVENTS, headers=foreign), 401, "not_authenticated")
+    client.cookies["sessionid"] = "anything"
+    check(client.get(EVENTS, headers=foreign), 403, "cross_site")
+
+
+def test_a_wrong_token_is_not_made_good_by_a_session(admin_client: Client) -> None:
+    for text in ("Bearer wrong", "bearer", " BEARER wrong"):
+        response = admin_client.get(EVENTS, headers={"Authorization": text})
+        check(response, 401, "not_authenticated")
+
+
 # The host's own classes
 
 
 ALLOW = "rest_framework.permissions.AllowAny"
-BASIC = "rest_framework.authentication.BasicAuthentication"
 
 
 @pytest.mark.parametrize("setting", [[ALLOW], {"audit-events": [ALLOW]}])
@@ -147,7 +183,7 @@ def test_authentication_can_be_replaced(
     assert response["WWW-Authenticate"].startswith("Basic ")
     response = client.get(EVENTS, headers={"Authorization": "Basic YWRtaW46d3Jvbmc="})
     check(response, 401, "authentication_failed")
-    right = client.get(EVENTS, headers={"Authorization": "Basic YWRtaW46cGFzc3dvcmQ="})
+    right = client.get(EVENTS, headers={"Authorization": RIGHT})
     assert right.status_code == 200
 
 
@@ -227,7 +263,7 @@ call_command("migrate", verbosity=0)
 from django.contrib.auth.models import User
 from django.test import Client
 from drf_spectacular.settings import spectacular_settings
-anonymous, root = Client(), Client()
+anonymous, root = (Client(headers={"Host": "localhost"}) for _ in range(2))
 root.force_login(User.objects.create_superuser("root"))
 found = []
 for path in ("/api/v1/audit/events?limit=1", "/api/v1/audit/events?since=2026", "/api/v1/schema",

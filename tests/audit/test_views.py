@@ -291,7 +291,7 @@ def test_a_cursor_is_opaque_and_cannot_be_made(reader: Client, settings: Setting
     assert ids(reader, cursor=cursor) == [str(event.pk)]
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "a new one, which the session does not know either"
-    client = Client()
+    client = Client(headers={"Host": "localhost"})
     client.force_login(User.objects.get())
     assert ids(client, cursor=cursor) == [str(event.pk)]
 
