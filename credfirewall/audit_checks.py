@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.utils import Error as DatabaseError
 
+from credfirewall.audit.signing import Signers
 from credfirewall.checking import Messages, mapping
 from credfirewall.conf import SETTINGS, conf
 
@@ -94,17 +93,15 @@ def check_retention(**_: Any) -> Messages:
 
 def check_public_key(**_: Any) -> Messages:
     """The sealer's public key can be read."""
-    text = conf.AUDIT_PUBLIC_KEY
-    if text is None or SETTINGS["AUDIT_PUBLIC_KEY"].problem(text):
+    value = conf.AUDIT_PUBLIC_KEY
+    if SETTINGS["AUDIT_PUBLIC_KEY"].problem(value):
         return
     try:
-        key = load_pem_public_key(text.encode())
-    except Exception:  # noqa: BLE001 - whatever it raises, it is no key
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
+        Signers.of(value)
+    except ValueError as error:
         yield Error(
-            'CREDFIREWALL["AUDIT_PUBLIC_KEY"] is no Ed25519 public key in PEM.',
-            hint="`openssl pkey -in sealer.pem -pubout` prints it.",
+            f"{error}.",
+            hint="`openssl pkey -in sealer.pem -pubout` prints a key.",
             id="credfirewall.E021",
         )
 

@@ -1,15 +1,17 @@
 """The chain of seals: which log this is, and what was sealed last."""
 
+import logging
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 
-from credfirewall.audit import rows, seals
+from credfirewall.audit import anchor, rows, seals
 from credfirewall.audit.keys import AuditKey, ring
 from credfirewall.audit.models import AuditSeal
 
+logger = logging.getLogger("credfirewall.audit")
 _logs: dict[str, uuid.UUID] = {}
 _begun: set[uuid.UUID] = set()
 """Those that this process began in a transaction which may yet be rolled back."""
@@ -81,5 +83,12 @@ def _begin(using: str) -> AuditSeal:
         return AuditSeal.objects.using(using).get(position=0)
     if connections[using].in_atomic_block:
         _begun.add(genesis.log)
-        transaction.on_commit(lambda: _begun.discard(genesis.log), using=using)
+    transaction.on_commit(lambda: _announce(genesis), using=using)
     return genesis
+
+
+def _announce(genesis: AuditSeal) -> None:
+    """Tell that a log begins: once after the first `migrate`, and never again by rights."""
+    _begun.discard(genesis.log)
+    logger.warning("a new log begins: %s", genesis.log, extra={"audit_seal": genesis})
+    anchor.publish(genesis)

@@ -10,6 +10,7 @@ from typing import Any
 from credfirewall.audit import lines
 
 SEAL = ("log", "position", "previous", "root", "count", "at", "key", "head", "mac", "signature")
+STUB = ("count", "at", "retention", "key", "mac", "signature")
 
 
 class JSONLinesFormatter(logging.Formatter):
@@ -19,7 +20,8 @@ class JSONLinesFormatter(logging.Formatter):
     so that an erasure in the database is one everywhere. With ``names`` they are added, and copies
     of the log have to be erased as well. A row that could not be stored says so ("stored": false,
     and the class of the error), and is complete, so that nothing is lost. A seal is
-    {"seal": {...}}; any other record its time, level, logger and message. Never raises.
+    {"seal": {...}}, the purge of a batch {"purge": {...}}; any other record its time, level, logger
+    and message. Never raises.
     """
 
     def __init__(self, *, names: bool = False) -> None:
@@ -37,11 +39,18 @@ class JSONLinesFormatter(logging.Formatter):
             return self._event(row, record)
         if (seal := getattr(record, "audit_seal", None)) is not None:
             return {"seal": lines.as_object(SEAL, [getattr(seal, name) for name in SEAL])}
+        if (purge := getattr(record, "audit_purge", None)) is not None:
+            return {"purge": self._purge(*purge)}
         shown = {**_origin(record), "message": record.getMessage()}
         if record.exc_info and record.exc_info[0]:
             # Its text, and what is in the frames, may be anything.
             shown["exception"] = record.exc_info[0].__name__
         return shown
+
+    def _purge(self, seal: Any, stub: Any) -> dict[str, Any]:
+        columns = {"log": seal.log, "position": seal.position, "head": seal.head}
+        columns |= {name: getattr(stub, name) for name in STUB}
+        return lines.as_object(tuple(columns), list(columns.values()))
 
     def _event(self, row: Any, record: logging.LogRecord) -> dict[str, Any]:
         from credfirewall.audit.rows import COLUMNS

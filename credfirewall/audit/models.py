@@ -186,8 +186,11 @@ class AuditStub(models.Model):
     seal = models.PositiveBigIntegerField(primary_key=True)
     count = models.PositiveIntegerField()
     at = models.DateTimeField()
+    retention = models.PositiveIntegerField()
+    """How long rows were kept when these went, in days."""
     key = models.CharField(max_length=16)
     mac = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128, blank=True)
 
     class Meta:
         app_label = "credfirewall"

@@ -1,15 +1,20 @@
 """Retention: whole sealed batches that are old are removed, and what remains still verifies."""
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connections, router, transaction
 
-from credfirewall.audit import rows, seals
+from credfirewall.audit import anchor, rows, seals
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditIdentity, AuditMember, AuditSeal, AuditStub
+from credfirewall.audit.signing import signers
 from credfirewall.conf import conf
 from credfirewall.exceptions import AuditRefused
+
+logger = logging.getLogger("credfirewall.audit")
 
 PCI_DAYS = 365
 """PCI DSS 10.5.1: twelve months."""
@@ -51,27 +56,71 @@ def purge(
     sealed: list[AuditSeal],
     using: str | None = None,
     *,
+    signing_key: Ed25519PrivateKey | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[int]:
     """Remove the rows of ``sealed``, batch by batch, and yield the number that went each time.
 
-    The seal stays, and a stub says under a MAC that its rows were purged. Each batch is one
-    transaction, so that a purge may be stopped anywhere.
+    The seal stays, and a stub says under a MAC, and a signature, that its rows were purged. Each
+    batch is one transaction, so that a purge may be stopped anywhere. Raises AuditRefused without
+    the key that AUDIT_PUBLIC_KEY asks for, OSError when the anchor cannot be told, django.db.Error.
     """
+    demand(signing_key)
     alias = using or router.db_for_write(AuditSeal)
+    kept = retention()
     for seal in sealed:
+        at = clock()
+        if at < seal.at + kept:  # which verification would find, for ever
+            raise AuditRefused(f"batch {seal.position} is not old enough to go")
         with transaction.atomic(using=alias):
-            _leave_stub(seal, alias, clock())
-            yield _remove(seal, alias)
+            stub = _stub(seal, at, kept.days, signing_key)
+            stub.save(force_insert=True, using=alias)
+            removed = _remove(seal, alias)
+            # Ahead of the commit: what the anchor does not know of was no purge. One that it
+            # knows of and that was undone is made anew by the next.
+            _publish(seal, stub)
+        yield removed
     _remove_names(alias)
 
 
-def _leave_stub(seal: AuditSeal, using: str, at: datetime) -> None:
-    key = ring().first
-    message = seals.stub(seal.log.hex, seal.position, seal.head, seal.count, rows.microseconds(at))
-    AuditStub.objects.using(using).create(
-        seal=seal.position, count=seal.count, at=at, key=key.id, mac=seals.mac(key.stub, message)
+def demand(signing_key: Ed25519PrivateKey | None) -> None:
+    """Raise AuditRefused when a purge has to be signed, and not with ``signing_key``."""
+    keys = [key for _, key in signers().keys]
+    if not keys:
+        return
+    if signing_key is None:
+        raise AuditRefused("AUDIT_PUBLIC_KEY is set, so purges are signed: give --signing-key")
+    if signing_key.public_key() not in keys:
+        raise AuditRefused("--signing-key is none whose public half is in AUDIT_PUBLIC_KEY")
+
+
+def message(seal: AuditSeal, stub: AuditStub) -> bytes:
+    """Return what the MAC and the signature of ``stub`` cover."""
+    return seals.stub(
+        seal.log.hex,
+        seal.position,
+        seal.head,
+        stub.count,
+        rows.microseconds(stub.at),
+        stub.retention,
     )
+
+
+def _stub(
+    seal: AuditSeal, at: datetime, days: int, signing_key: Ed25519PrivateKey | None
+) -> AuditStub:
+    key = ring().first
+    stub = AuditStub(seal=seal.position, count=seal.count, at=at, retention=days, key=key.id)
+    stub.mac = seals.mac(key.stub, message(seal, stub))
+    if signing_key is not None:
+        stub.signature = signing_key.sign(message(seal, stub)).hex()
+    return stub
+
+
+def _publish(seal: AuditSeal, stub: AuditStub) -> None:
+    logger.info("purged %d", seal.position, extra={"audit_purge": (seal, stub)})
+    if (path := conf.AUDIT_ANCHOR) is not None:
+        anchor.append(path, [anchor.purge_line(seal, stub)])
 
 
 def _remove(seal: AuditSeal, using: str) -> int:

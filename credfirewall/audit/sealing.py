@@ -20,7 +20,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from credfirewall.audit import anchor, chain, seals
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditMember, AuditSeal, AuditTally
+from credfirewall.audit.signing import signers
 from credfirewall.conf import conf
+from credfirewall.exceptions import AuditRefused
 
 logger = logging.getLogger("credfirewall.audit")
 
@@ -47,9 +49,10 @@ def seal(
     since: datetime | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[AuditSeal]:
-    """Seal what waits, a batch at a time, and yield each seal once it is committed and anchored.
+    """Seal what waits, a batch at a time, and yield each seal once it is committed.
 
-    Stops where another process is sealing the same. Raises django.db.Error.
+    Stops where another process is sealing the same. Raises AuditRefused without the key that
+    AUDIT_PUBLIC_KEY asks for, and django.db.Error.
     """
     alias = using or router.db_for_write(AuditSeal)
     while made := _seal_batch(alias, signing_key, since, clock()):
@@ -62,6 +65,7 @@ def seal(
 def _seal_batch(
     using: str, signing_key: Ed25519PrivateKey | None, since: datetime | None, now: datetime
 ) -> AuditSeal | None:
+    previous = None
     try:
         with transaction.atomic(using=using):
             previous = chain.last(using)
@@ -70,12 +74,13 @@ def _seal_batch(
             batch = list(unsealed(using, since).order_by("at", "id").values_list(*columns)[:BATCH])
             if not batch:
                 return None
+            demand(signing_key, previous.position + 1)
             made = _make(previous, batch, signing_key, now)
             made.save(force_insert=True, using=using)
             _add_members(made, batch, using)
             _count(batch, using)
     except (IntegrityError, OperationalError) as error:
-        if not _is_contention(error):
+        if not _is_contention(error, previous, using):
             raise
         # Another one has this position, or the database's only write lock: the rows are its.
         logger.debug("Somebody else seals (%s).", type(error).__name__)
@@ -83,10 +88,10 @@ def _seal_batch(
     return made
 
 
-def _is_contention(error: Error) -> bool:
+def _is_contention(error: Error, previous: AuditSeal | None, using: str) -> bool:
     """Whether another transaction was first; anything else is a fault that has to be told."""
     if isinstance(error, IntegrityError):
-        return True
+        return previous is not None and chain.last(using).position > previous.position
     state = getattr(error.__cause__, "sqlstate", "")
     number = error.args[0] if error.args else ""
     # Serialisation, deadlock, lock not to be had: PostgreSQL's, MariaDB's, SQLite's words.
@@ -95,6 +100,22 @@ def _is_contention(error: Error) -> bool:
         or number in (1205, 1213, 1020)
         or "locked" in str(error)
     )
+
+
+def demand(signing_key: Ed25519PrivateKey | None, position: int) -> None:
+    """Refuse what verification would refuse: seals are for ever, and so is a missing signature.
+
+    Raises AuditRefused when ``signing_key`` is not the one that signs the seal at ``position``.
+    """
+    expected = signers().at(position)
+    if expected is None:
+        return
+    if signing_key is None:
+        raise AuditRefused("AUDIT_PUBLIC_KEY is set, so seals are signed: give --signing-key")
+    if signing_key.public_key() != expected:
+        raise AuditRefused(
+            f"--signing-key is not the key that signs seal {position}: AUDIT_PUBLIC_KEY has another"
+        )
 
 
 def _make(
@@ -155,11 +176,7 @@ def _count(batch: list[Any], using: str) -> None:
 def _publish(made: AuditSeal) -> None:
     """Tell of a seal outside of the database."""
     logger.info("sealed %d", made.position, extra={"audit_seal": made})
-    if (path := conf.AUDIT_ANCHOR) is not None:
-        try:
-            anchor.append(path, [made])
-        except OSError as error:
-            logger.error("The anchor could not be written: %s.", error.strerror)  # noqa: TRY400 - the file's name is the administrators' business
+    anchor.publish(made)
 
 
 # By itself

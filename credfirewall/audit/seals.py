@@ -87,9 +87,13 @@ def membership(log: str, seal: int, index: int, event_id: str, row_mac: str) -> 
     return canonical("credfirewall/audit/member/v1", *fields)
 
 
-def stub(log: str, seal: int, head_: str, count: int, at: int) -> bytes:
-    """Return what the MAC of a purged batch's stub covers."""
-    return canonical("credfirewall/audit/stub/v1", log, str(seal), head_, str(count), str(at))
+def stub(log: str, seal: int, head_: str, count: int, at: int, retention: int) -> bytes:
+    """Return what the MAC and the signature of a purged batch's stub cover.
+
+    ``at`` is when it was purged, in microseconds UTC; ``retention`` was in force then, in days.
+    """
+    fields = (log, str(seal), head_, str(count), str(at), str(retention))
+    return canonical("credfirewall/audit/stub/v1", *fields)
 
 
 def verification(log: str, seal: int, head_: str, at: int, findings: int) -> bytes:

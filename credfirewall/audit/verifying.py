@@ -7,18 +7,16 @@ all of it rolled back to an older state) shows against an anchor only; without o
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connections, router
 from django.db.models import Count, DateTimeField, Model, UUIDField
 
-from credfirewall.audit import chain, rows, seals, triggers
+from credfirewall.audit import chain, purging, rows, seals, triggers
 from credfirewall.audit.anchor import Anchored
 from credfirewall.audit.keys import AuditKey, ring
 from credfirewall.audit.models import (
@@ -30,6 +28,7 @@ from credfirewall.audit.models import (
     AuditVerification,
 )
 from credfirewall.audit.sealing import unsealed
+from credfirewall.audit.signing import Signers, signers
 
 MOST_ALIKE = 1000
 """Findings of one kind about one place: a number that was tampered with may be anything."""
@@ -52,6 +51,9 @@ class Fault(StrEnum):
     SEAL_MISSING = "seal_missing"
     SEAL_UNSIGNED = "seal_unsigned"
     STUB_CHANGED = "stub_changed"
+    STUB_EARLY = "stub_early"
+    STUB_UNSIGNED = "stub_unsigned"
+    PURGE_UNKNOWN = "purge_unknown"
     PURGED_ROW = "purged_row"
     NAME_CHANGED = "name_changed"
     KEY_UNKNOWN = "key_unknown"
@@ -100,7 +102,7 @@ def verify(
     using: str | None = None,
     *,
     anchor: Iterable[Anchored] | None = None,
-    public_key: Ed25519PublicKey | None = None,
+    signed_by: Signers | None = None,
     resume: bool = False,
     progress: Progress = lambda rows: None,
 ) -> Report:
@@ -108,11 +110,13 @@ def verify(
 
     ``resume`` reads the rows of those batches only that were sealed after the last sound
     verification; the chain itself is always followed from its beginning. ``progress`` is called
-    with each number of rows read. Raises django.db.Error.
+    with each number of rows read. ``signed_by`` defaults to the keys of AUDIT_PUBLIC_KEY. Raises
+    django.db.Error, and ValueError for keys that are none.
     """
     alias = using or router.db_for_read(AuditEvent)
     report = Report()
-    check = _Verification(alias, report, public_key, progress)
+    known = signers() if signed_by is None else signed_by
+    check = _Verification(alias, report, known, progress)
     sealed = check.chain()
     report.since = check.sound_until(sealed) if resume else 0
     check.batches([seal for seal in sealed if seal.position > report.since])
@@ -148,11 +152,9 @@ def remember(report: Report, using: str, now: datetime | None = None) -> None:
 class _Verification:
     """One pass over the log."""
 
-    def __init__(
-        self, using: str, report: Report, public_key: Ed25519PublicKey | None, progress: Progress
-    ) -> None:
+    def __init__(self, using: str, report: Report, signed_by: Signers, progress: Progress) -> None:
         self._using, self._report, self._progress = using, report, progress
-        self._public_key = public_key
+        self._signed_by = signed_by
         self._keys = ring().by_id
         connection = connections[using]
         self._zone = UTC if connection.vendor == "postgresql" else connection.timezone or UTC
@@ -186,16 +188,8 @@ class _Verification:
             and seals.is_mac(key.seal, seal.head.encode(), seal.mac)
         ):
             add(Fault.SEAL_CHANGED, seal.position, "the seal is not the one that was made")
-        if self._public_key is not None and seal.position and not self._is_signed(seal):
+        if not self._signed_by.is_seal_signed(seal.position, seal.head, seal.signature):
             add(Fault.SEAL_UNSIGNED, seal.position, "the sealer's signature is missing or wrong")
-
-    def _is_signed(self, seal: AuditSeal) -> bool:
-        try:
-            signature = bytes.fromhex(seal.signature)
-            self._public_key.verify(signature, seal.head.encode())  # type: ignore[union-attr]  # asked only with one
-        except (InvalidSignature, ValueError):
-            return False
-        return True
 
     def sound_until(self, sealed: Sequence[AuditSeal]) -> int:
         """Return up to which seal the last verification found nothing wrong, 0 if it did.
@@ -227,7 +221,7 @@ class _Verification:
                 self._report.add(Fault.STUB_CHANGED, position, "a stub of a batch that never was")
         for seal in sealed:
             if (stub := stubs.get(seal.position)) is not None:
-                self._stub(seal, stub)
+                self._stub(seal, stub, sealed)
             elif seal.position:
                 self._batch(seal)
 
@@ -246,17 +240,30 @@ class _Verification:
                 text = f"it has {counts[seal.position]} rows, and {seal.count} were sealed"
                 self._report.add(Fault.BATCH_CHANGED, seal.position, text)
 
-    def _stub(self, seal: AuditSeal, stub: AuditStub) -> None:
-        key = self._key(stub.key, f"stub {stub.seal}")
-        message = seals.stub(
-            self._log, seal.position, seal.head, stub.count, rows.microseconds(stub.at)
-        )
+    def _stub(self, seal: AuditSeal, stub: AuditStub, sealed: Sequence[AuditSeal]) -> None:
+        add, key = self._report.add, self._key(stub.key, f"stub {stub.seal}")
+        message = purging.message(seal, stub)
         genuine = key is not None and seals.is_mac(key.stub, message, stub.mac)
         if key and not (genuine and stub.count == seal.count):
-            self._report.add(Fault.STUB_CHANGED, seal.position, "no purge made this stub")
+            add(Fault.STUB_CHANGED, seal.position, "no purge made this stub")
+        elif (stub.at - seal.at).days < stub.retention:
+            text = f"it was purged before its {stub.retention} days were over"
+            add(Fault.STUB_EARLY, seal.position, text)
+        elif self._is_unsigned(stub, message, sealed):
+            add(Fault.STUB_UNSIGNED, seal.position, "the purge's signature is missing or wrong")
+
+    def _left(self, seal: AuditSeal) -> None:
         left = AuditMember.objects.using(self._using).filter(seal=seal.position)
         for member in left[:CHUNK]:
             self._report.add(Fault.PURGED_ROW, member.event_id, "it is in a batch that was purged")
+
+    def _is_unsigned(self, stub: AuditStub, message: bytes, sealed: Sequence[AuditSeal]) -> bool:
+        """Whether a purge lacks its signature: all are signed since there is a key to sign with."""
+        first = self._signed_by.first
+        if first is None or self._signed_by.is_signed(message, stub.signature):
+            return False
+        introduced = next((seal.at for seal in sealed if seal.position >= first), None)
+        return stub.seal >= first or (introduced is not None and stub.at >= introduced)
 
     def _batch(self, seal: AuditSeal) -> None:
         members = self._members(seal.position)
@@ -371,11 +378,13 @@ class _Verification:
         """Compare the chain with the heads that were kept outside."""
         heads = {seal.position: seal.head for seal in sealed}
         ours = [each for each in anchored if each.log == self._log]
-        self._report.anchored = max((each.position for each in ours), default=None)
+        purged = {(each.position, each.head) for each in ours if each.purged}
+        known = dict.fromkeys(each for each in ours if not each.purged)
+        self._report.anchored = max((each.position for each in known), default=None)
         if len(ours) < len(anchored):
             text = "the anchor knows another log: this one is not it, or began anew in its place"
             self._report.add(Fault.ROLLED_BACK, 0, text)
-        for each in _once(ours):
+        for each in known:
             if each.position not in heads:
                 self._report.add(
                     Fault.TRUNCATED, each.position, "the anchor knows this seal, the log does not"
@@ -383,6 +392,10 @@ class _Verification:
             elif heads[each.position] != each.head:
                 text = "it is not the seal that the anchor knows"
                 self._report.add(Fault.ROLLED_BACK, each.position, text)
+        for position in AuditStub.objects.using(self._using).values_list("seal", flat=True):
+            if known and (position, heads.get(position)) not in purged:
+                text = "its rows are gone, and the anchor knows of no purge"
+                self._report.add(Fault.PURGE_UNKNOWN, position, text)
 
     def _key(self, identity: str, where: str) -> AuditKey | None:
         key = self._keys.get(identity)
@@ -396,8 +409,3 @@ def _dashed(identity: Any) -> str:
     with contextlib.suppress(ValueError):
         return str(uuid.UUID(str(identity)))
     return str(identity)
-
-
-def _once(anchored: Iterable[Anchored]) -> Iterator[Anchored]:
-    """Leave out what several anchors say alike."""
-    yield from dict.fromkeys(anchored)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -129,12 +129,6 @@ def private_key(path: str) -> Ed25519PrivateKey:
     return key
 
 
-def public_key(text: str) -> Ed25519PublicKey:
-    """Read AUDIT_PUBLIC_KEY. Raises CommandError."""
-    try:
-        key = serialization.load_pem_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
-        raise CommandError("AUDIT_PUBLIC_KEY is no Ed25519 public key in PEM")
-    return key
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return "1 row", "2,000 rows"."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

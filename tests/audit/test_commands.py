@@ -134,13 +134,17 @@ class TestSealing:
         for _ in range(3):
             record(EVENT)
         status, out, _ = run("seal_audit")
-        assert (status, out) == (0, "3 rows sealed in 1 batches.")
+        assert (status, out) == (0, "3 rows sealed in 1 batch.")
         made = AuditSeal.objects.get(position=1)
-        assert json.loads(anchor.read_text())["head"] == made.head
+        heads = [json.loads(line)["head"] for line in anchor.read_text().splitlines()]
+        assert heads == [made.head, AuditSeal.objects.get(position=0).head]
 
     def test_nothing(self) -> None:
         assert run("seal_audit") == (0, "Nothing to seal.", "")
-        assert run_json("seal_audit") == (0, {"rows": 0, "seals": [], "head": None})
+        assert run_json("seal_audit") == (
+            0,
+            {"rows": 0, "seals": [], "head": None, "anchored": None},
+        )
 
     def test_what_could_not_be_sealed_now(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def busy(*_: Any) -> None:
@@ -149,14 +153,14 @@ class TestSealing:
         record(EVENT)
         monkeypatch.setattr("credfirewall.audit.sealing._add_members", busy)
         status, out, _ = run("seal_audit")
-        assert status == 2 and out.startswith("1 rows wait")
+        assert status == 2 and out.startswith("1 row could not be sealed")
         assert AuditSeal.objects.count() == 1
 
     def test_as_json(self) -> None:
         record(EVENT)
         status, facts = run_json("seal_audit")
         head = AuditSeal.objects.get(position=1).head
-        assert (status, facts) == (0, {"rows": 1, "seals": [1], "head": head})
+        assert (status, facts) == (0, {"rows": 1, "seals": [1], "head": head, "anchored": None})
 
     def test_with_a_key_of_the_sealer_s_own(self, tmp_path: Path, settings: Settings) -> None:
         key = ed25519.Ed25519PrivateKey.generate()
@@ -327,7 +331,7 @@ class TestPurging:
         seal()
         assert run("purge_audit", "--dry-run")[:2] == (
             0,
-            "2 rows in 2 batches are old enough to go.",
+            "Old enough to go: 2 rows in 2 batches.",
         )
         assert len(events()) == 3
         status, facts = run_json("purge_audit")
@@ -341,7 +345,7 @@ class TestPurging:
     def test_nothing_is_old(self) -> None:
         record(EVENT)
         seal()
-        assert run("purge_audit")[:2] == (0, "0 rows in 0 batches are old enough to go.")
+        assert run("purge_audit")[:2] == (0, "Old enough to go: 0 rows in 0 batches.")
         assert run_json("purge_audit") == (0, {"rows": 0, "seals": 0, "purged": False})
         assert events() == ["limit_hit"]
 

@@ -72,7 +72,7 @@ def test_a_node_is_no_leaf() -> None:
 def test_proofs_are_of_one_kind_each() -> None:
     log, head = "a" * 32, "b" * 64
     messages = {
-        seals.stub(log, 1, head, 2, 3),
+        seals.stub(log, 1, head, 2, 3, 4),
         seals.verification(log, 1, head, 2, 3),
         seals.membership(log, 1, 2, head, "3"),
     }

@@ -14,7 +14,7 @@ from django.db import Error
 from credfirewall.audit.events import EVENTS, Outcome
 from credfirewall.audit.exporting import FORMATS, Export, export, select
 from credfirewall.exceptions import AuditUnavailable
-from credfirewall.management.audit_command import AuditCommand
+from credfirewall.management.audit_command import AuditCommand, counted
 
 PARTIAL = 2
 STDOUT = "-"
@@ -69,9 +69,9 @@ so far stays, 3 the command itself failed
         count = select(using=using, **filters).count
         problem = self._write(exported, target, count, options)
         state = "broken_off" if problem else "complete"
-        text = f"{exported.rows:,} rows exported{target.where}."
+        text = f"{counted(exported.rows, 'row')} exported{target.where}."
         if problem:
-            text = f"Broken off after {exported.rows:,} rows: {problem}"
+            text = f"Broken off after {counted(exported.rows, 'row')}: {problem}"
         facts = {"format": options["format"], "output": options["output"], "bytes": target.bytes}
         self.report(options, text, state=state, rows=exported.rows, problem=problem, **facts)
         return PARTIAL if problem else 0

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from credfirewall.audit.events import AuditPurged
-from credfirewall.audit.purging import purge, purgeable
+from credfirewall.audit.purging import demand, purge, purgeable
 from credfirewall.audit.services import record
 from credfirewall.audit.verifying import Fault, verify
 from credfirewall.exceptions import AuditRefused
-from credfirewall.management.audit_command import AuditCommand
+from credfirewall.management.audit_command import AuditCommand, counted, private_key
 
 
 class Command(AuditCommand):
@@ -21,7 +21,7 @@ class Command(AuditCommand):
     examples = """\
 examples:
   manage.py purge_audit --dry-run
-  manage.py purge_audit --json
+  manage.py purge_audit --signing-key /etc/credfirewall/sealer.pem --json
 
 exit status: 0 done, or nothing to do, 1 refused, 3 the command itself failed
 """
@@ -29,15 +29,20 @@ exit status: 0 done, or nothing to do, 1 refused, 3 the command itself failed
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+        parser.add_argument(
+            "--signing-key", metavar="FILE", help="Sign the stubs with this Ed25519 key."
+        )
 
     def perform(self, options: Mapping[str, Any]) -> int:
-        using = options["database"]
+        using, path = options["database"], options["signing_key"]
+        key = private_key(path) if path else None
         sealed = purgeable(using)
         rows = sum(seal.count for seal in sealed)
         if options["dry_run"] or not sealed:
-            text = f"{rows:,} rows in {len(sealed)} batches are old enough to go."
+            text = f"Old enough to go: {_number(rows, len(sealed))}."
             self.report(options, text, rows=rows, seals=len(sealed), purged=False)
             return 0
+        demand(key)
         # A stub would make what was tampered with, such as the age of a batch, look right for ever.
         report = verify(using)
         if any(finding.fault != Fault.TRIGGER_MISSING for finding in report.findings):
@@ -48,9 +53,13 @@ exit status: 0 done, or nothing to do, 1 refused, 3 the command itself failed
         record(AuditPurged(seals=len(sealed), rows=rows), using=using)
         removed = 0
         with self.progress(rows, "rows", options) as advance:
-            for number in purge(sealed, using):
+            for number in purge(sealed, using, signing_key=key):
                 removed += number
                 advance(number)
-        text = f"{removed:,} rows in {len(sealed)} batches were removed."
+        text = f"Removed: {_number(removed, len(sealed))}."
         self.report(options, text, rows=removed, seals=len(sealed), purged=True)
         return 0
+
+
+def _number(rows: int, batches: int) -> str:
+    return f"{counted(rows, 'row')} in {counted(batches, 'batch', 'batches')}"

@@ -5,11 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from credfirewall.audit import chain
-from credfirewall.audit.sealing import seal, unsealed
+from credfirewall.audit import anchor, chain
+from credfirewall.audit.sealing import demand, seal, unsealed
 from credfirewall.conf import conf
-from credfirewall.exceptions import AuditRefused
-from credfirewall.management.audit_command import PARTIAL, AuditCommand, private_key, public_key
+from credfirewall.management.audit_command import PARTIAL, AuditCommand, counted, private_key
 
 
 class Command(AuditCommand):
@@ -22,8 +21,8 @@ examples:
   manage.py seal_audit
   manage.py seal_audit --signing-key /etc/credfirewall/sealer.pem --json
 
-exit status: 0 sealed, or nothing to seal, 1 refused, 2 rows wait that could not be sealed now,
-3 the command itself failed
+exit status: 0 sealed, or nothing to seal, 1 refused, 2 rows wait that could not be sealed now, or
+AUDIT_ANCHOR could not be told (the next run makes good), 3 the command itself failed
 A key: openssl genpkey -algorithm ed25519 -out sealer.pem; its public half is AUDIT_PUBLIC_KEY.
 """
 
@@ -35,14 +34,9 @@ A key: openssl genpkey -algorithm ed25519 -out sealer.pem; its public half is AU
 
     def perform(self, options: Mapping[str, Any]) -> int:
         using, path = options["database"], options["signing_key"]
-        if conf.AUDIT_PUBLIC_KEY is not None and path is None:
-            raise AuditRefused("AUDIT_PUBLIC_KEY is set, so seals are signed: give --signing-key")
         key = private_key(path) if path else None
-        expected = public_key(conf.AUDIT_PUBLIC_KEY) if conf.AUDIT_PUBLIC_KEY else None
-        if key and expected and key.public_key() != expected:
-            # Seals are for ever, and so would be what verify_audit says of these.
-            raise AuditRefused("AUDIT_PUBLIC_KEY is not the public half of --signing-key")
-        chain.last(using)  # a database without a log says so here
+        newest = chain.last(using)  # a database without a log says so here
+        demand(key, newest.position + 1)
         waiting = unsealed(using).count()
         made = []
         with self.progress(waiting, "rows", options) as advance:
@@ -50,10 +44,30 @@ A key: openssl genpkey -algorithm ed25519 -out sealer.pem; its public half is AU
                 made.append(each)
                 advance(each.count)
         rows = sum(each.count for each in made)
-        text = f"{rows:,} rows sealed in {len(made)} batches." if made else "Nothing to seal."
-        facts = {"rows": rows, "seals": [each.position for each in made]}
+        text = f"{counted(rows, 'row')} sealed in {counted(len(made), 'batch', 'batches')}."
+        text = text if made else "Nothing to seal."
         stuck = not made and waiting and unsealed(using).count() >= waiting
         if stuck:  # nor has another process, which would explain it
-            text = f"{waiting:,} rows wait, and the database was too busy to seal them."
-        self.report(options, text, **facts, head=made[-1].head if made else None)
-        return PARTIAL if stuck else 0
+            text = f"{counted(waiting, 'row')} could not be sealed: the database was too busy."
+        missed = self._anchor(using)
+        self.report(
+            options,
+            f"{text} {missed}".rstrip(),
+            rows=rows,
+            seals=[each.position for each in made],
+            head=made[-1].head if made else None,
+            anchored=None if conf.AUDIT_ANCHOR is None else not missed,
+        )
+        return PARTIAL if stuck or missed else 0
+
+    def _anchor(self, using: str) -> str:
+        """Tell the anchor what it does not know yet; return what is to be said if that fails."""
+        if conf.AUDIT_ANCHOR is None:
+            return ""
+        try:
+            anchor.catch_up(conf.AUDIT_ANCHOR, using)
+        except OSError as error:
+            return f"The anchor {conf.AUDIT_ANCHOR} cannot be brought up to date: {error.strerror}."
+        except ValueError as error:
+            return f"The anchor {conf.AUDIT_ANCHOR} is none: {error}."
+        return ""

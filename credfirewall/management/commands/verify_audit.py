@@ -13,7 +13,7 @@ from credfirewall.audit.services import record
 from credfirewall.audit.verifying import Report, remember, verify
 from credfirewall.conf import conf
 from credfirewall.exceptions import AuditUnavailable
-from credfirewall.management.audit_command import FAILED, FINDING, AuditCommand, public_key
+from credfirewall.management.audit_command import FAILED, FINDING, AuditCommand, counted
 
 SHOWN = 50
 """Findings in the text; the JSON has all of them."""
@@ -44,13 +44,11 @@ Without an anchor the result is "not proven against truncation".
         using = options["database"]
         files = options["anchor"] or ([conf.AUDIT_ANCHOR] if conf.AUDIT_ANCHOR else [])
         anchored = [each for file in files for each in anchor.read(file)] if files else None
-        key = public_key(conf.AUDIT_PUBLIC_KEY) if conf.AUDIT_PUBLIC_KEY else None
         total = None if options["resume"] else AuditEvent.objects.using(using).count()
         with self.progress(total, "rows", options) as advance:
             report = verify(
                 using,
                 anchor=anchored,
-                public_key=key,
                 resume=options["resume"],
                 progress=advance,
             )
@@ -81,10 +79,15 @@ Without an anchor the result is "not proven against truncation".
 
 
 def _summary(report: Report) -> str:
-    read = f"{report.rows:,} rows read, {report.seal:,} seals, {report.waiting:,} rows not sealed."
+    read = (
+        f"{counted(report.rows, 'row')} read, {counted(report.seal, 'seal')}, "
+        f"{counted(report.waiting, 'row')} not sealed."
+    )
     if report.since:
         read = f"Rows sealed since seal {report.since}: {read}"
-    found = f"{len(report.findings):,} findings." if report.findings else "Nothing is wrong."
+    found = (
+        f"{counted(len(report.findings), 'finding')}." if report.findings else "Nothing is wrong."
+    )
     if report.anchored is None:
         proof = "Not proven against truncation: there is no anchor."
     elif report.anchored < report.seal:
