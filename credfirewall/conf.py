@@ -7,7 +7,9 @@ validates, so that a broken project can still run ``check``.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -88,13 +90,6 @@ def texts(value: object) -> Problem:
     return "must be a list of non-empty strings"
 
 
-def signers(value: object) -> Problem:
-    is_list = isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
-    if is_list or (isinstance(value, str) and value):
-        return None
-    return 'must be a key in PEM, or a list of {"from": position, "key": PEM}'
-
-
 def optional(check: Callable[[object], Problem]) -> Callable[[object], Problem]:
     def check_unless_none(value: object) -> Problem:
         problem = None if value is None else check(value)
@@ -162,6 +157,28 @@ class Setting(Generic[T]):
         return value
 
 
+_assumed: ContextVar[str | None] = ContextVar("credfirewall_assumed_profile", default=None)
+
+
+class ProfileSetting(Setting[str]):
+    """PROFILE: what a project sets, or what ``assuming`` says for a while."""
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is not None and (assumed := _assumed.get()):
+            return assumed
+        return super().__get__(instance, owner)
+
+
+@contextmanager
+def assuming(profile: str) -> Iterator[None]:
+    """Read PROFILE as ``profile`` in this context, to say how a project would fare with it."""
+    token = _assumed.set(profile)
+    try:
+        yield
+    finally:
+        _assumed.reset(token)
+
+
 SETTINGS: dict[str, Setting[Any]] = {}
 
 DEFAULT_RATES = {"generate": "60/m", "check": "60/m", "redeem": "10/m", "hibp": "6000/m"}
@@ -191,11 +208,12 @@ class Conf:
     CACHE_STALE = Setting(604_800, integer(0, 31_536_000))
     MIN_COUNT = Setting(1, integer(1, 1_000_000_000))
     ON_UNKNOWN = Setting("allow", choice("allow", "reject"))
-    PROFILE = Setting("nist", choice("nist", "pci", "asvs"))
+    PROFILE = ProfileSetting("nist", choice("nist", "pci", "asvs"))
     MFA_ASSERTED = Setting(False, boolean)
     SINGLE_PROCESS = Setting(False, boolean)
     CORPUS_PATH = Setting[str | os.PathLike[str] | None](None, optional(path))
     CONTEXT_WORDS = Setting[Sequence[str]]((), texts)
+    GENERATE_ENFORCE_POLICY = Setting(True, boolean)
     LOGIN_MODE = Setting("off", choice("off", "observe", "warn", "require_change", "block"))
     DELIVERY_KEYS = Setting[Sequence[Mapping[str, str]] | None](None, optional(keys))
     DELIVERY_KEY_PROVIDER = Setting[str | None](None, optional(text))
@@ -211,7 +229,7 @@ class Conf:
     AUDIT_RETENTION_DAYS = Setting(365, integer(1, 36_500))
     AUDIT_ON_FAILURE = Setting("log", choice("log", "raise"))
     AUDIT_ANCHOR = Setting[str | os.PathLike[str] | None](None, optional(path))
-    AUDIT_PUBLIC_KEY = Setting[str | Sequence[Mapping[str, Any]] | None](None, optional(signers))
+    AUDIT_PUBLIC_KEY = Setting[str | None](None, optional(text))
     API_AUTHENTICATION = Setting[Sequence[str] | None](None, optional(dotted_paths))
     API_PERMISSIONS = Setting[Sequence[str] | Mapping[str, Sequence[str]] | None](
         None, optional(dotted_paths)

@@ -10,7 +10,7 @@ from django.contrib.auth import hashers as known
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
 from credfirewall.checking import Messages, load
-from credfirewall.conf import conf
+from credfirewall.passwords import profiles
 
 FAST = re.compile(r"(?!.*pbkdf2).*(md5|sha_?1|unsalted|plain)", re.IGNORECASE)
 
@@ -20,8 +20,6 @@ BCRYPT_ROUNDS = 10
 SCRYPT_BLOCK_SIZE = 8
 SCRYPT = {2**17: 1, 2**16: 2, 2**15: 3, 2**14: 5}
 """Work factors with the parallelism that each needs."""
-SCRYPT_ASVS = 2**15
-"""The smallest work factor that ASVS, appendix C, accepts; the Cheat Sheet goes lower."""
 
 INSTEAD = (
     'Put "django.contrib.auth.hashers.Argon2PasswordHasher" (it needs argon2-cffi) or '
@@ -98,7 +96,7 @@ def _wanted(hasher: Any) -> str | None:
 
 
 def _wanted_of_scrypt(hasher: Any) -> str:
-    least = SCRYPT_ASVS if conf.PROFILE == "asvs" else min(SCRYPT)
+    least = profiles.active().scrypt_cost  # ASVS, appendix C, asks for more than the Cheat Sheet
     enough = _at_least(hasher.block_size, SCRYPT_BLOCK_SIZE) and any(
         factor >= least
         and _at_least(hasher.work_factor, factor)

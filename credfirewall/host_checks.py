@@ -16,6 +16,7 @@ from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 from credfirewall import validators
 from credfirewall.checking import Messages, did_you_mean, load, load_class, mapping, nearest, shown
 from credfirewall.conf import boolean, conf, integer, optional, texts
+from credfirewall.passwords import profiles
 from credfirewall.screening.digest import MAX_CODE_POINTS
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -56,6 +57,7 @@ OURS = (
     "BreachedPasswordValidator",
     "LengthValidator",
     "ContextWordsValidator",
+    "LetterAndDigitValidator",
     "BlocklistValidator",
 )
 OPTIONS = {
@@ -64,8 +66,6 @@ OPTIONS = {
     "words": (texts, '{"words": ["acme"]}'),
 }
 """Of our validators: what makes a value wrong, and one that is right."""
-PCI_MINIMUM = 12
-LEAST_MAXIMUM = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,16 @@ class Listed:
             re.search("length", self.names, re.IGNORECASE)
         )
 
+    def demands_composition(self) -> bool:
+        """Whether it asks for kinds of characters, by all that its name and options tell."""
+        if self.is_a(validators.LetterAndDigitValidator):
+            return True
+        return not self.path.startswith(OURS_AND_DJANGOS) and bool(
+            COMPOSITION.search(self.words)
+            or self.path.startswith(COMPOSITION_MODULES)
+            or any(COMPOSITION_OPTION.search(str(key)) and on for key, on in self.options.items())
+        )
+
     def limits(self) -> tuple[int | None, int | None]:
         """Return the shortest and the longest length that it accepts, as far as it tells."""
         try:
@@ -207,14 +217,10 @@ def check_validator(**_: Any) -> Messages:
 
 def check_composition(**_: Any) -> Messages:
     """No validator asks for kinds of characters, unless PCI DSS does (8.3.6)."""
-    if conf.PROFILE == "pci":
+    if profiles.active().composition:
         return
     for listed in Listed.all():
-        if not listed.path.startswith(OURS_AND_DJANGOS) and (
-            COMPOSITION.search(listed.words)
-            or listed.path.startswith(COMPOSITION_MODULES)
-            or any(COMPOSITION_OPTION.search(str(key)) and on for key, on in listed.options.items())
-        ):
+        if listed.demands_composition():
             yield Warning(
                 f"AUTH_PASSWORD_VALIDATORS has a composition rule, {listed.path!r}, which NIST and "
                 "ASVS forbid.",
@@ -226,7 +232,7 @@ def check_composition(**_: Any) -> Messages:
 
 def check_expiry(**_: Any) -> Messages:
     """No password expires by the calendar, unless PCI DSS asks for it (8.3.9)."""
-    if conf.PROFILE == "pci":
+    if profiles.active().rotation_days:
         return
     apps = [app for app in settings.INSTALLED_APPS if app.partition(".")[0] in EXPIRY_APPS]
     layers = [path for path in settings.MIDDLEWARE if EXPIRY_MIDDLEWARE.search(str(path))]
@@ -252,9 +258,8 @@ def check_minimum_length(**_: Any) -> Messages:
         each.is_a(validators.LengthValidator) and each.options.get("mfa") is True
         for each in about_length
     )
-    needed = validators.MULTI_FACTOR_MINIMUM if mfa else validators.SINGLE_FACTOR_MINIMUM
-    if conf.PROFILE == "pci":
-        needed = PCI_MINIMUM
+    profile = profiles.active()
+    needed = profile.minimum_with_mfa if mfa else profile.minimum
     shortest = max((least for least, _most in limits if least is not None), default=0)
     if shortest < needed:
         yield Warning(
@@ -269,13 +274,14 @@ def check_minimum_length(**_: Any) -> Messages:
 
 def check_maximum_length(**_: Any) -> Messages:
     """Passwords of 64 characters are accepted."""
+    least = profiles.active().accepted
     for listed in Listed.all():
         longest = listed.limits()[1] if listed.is_about_length() else None
-        if longest is not None and longest < LEAST_MAXIMUM:
+        if longest is not None and longest < least:
             yield Warning(
                 f"AUTH_PASSWORD_VALIDATORS has {listed.path!r}, which refuses passwords of more "
                 f"than {longest} characters.",
-                hint=f"Accept at least {LEAST_MAXIMUM} (NIST SP 800-63B-4 3.1.1.2, ASVS 6.2.9), or "
+                hint=f"Accept at least {least} (NIST SP 800-63B-4 3.1.1.2, ASVS 6.2.9), or "
                 "remove it: credfirewall.validators.LengthValidator refuses only over 4096.",
                 id="credfirewall.W007",
             )

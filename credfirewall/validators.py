@@ -1,6 +1,7 @@
 """Validators for AUTH_PASSWORD_VALIDATORS. Each one refuses for one reason, and says what to do."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.utils.formats import number_format
@@ -12,34 +13,27 @@ from credfirewall.audit.events import Code, ScreeningRefused, ScreeningUnknown
 from credfirewall.audit.services import record
 from credfirewall.conf import conf
 from credfirewall.exceptions import PasswordNotText, PasswordTooLong
+from credfirewall.passwords import profiles
+from credfirewall.passwords.rehearsal import rehearsed
+from credfirewall.passwords.violations import unusable
 from credfirewall.screening import context
 from credfirewall.screening.digest import MAX_CODE_POINTS, fold, is_text, normalize
 from credfirewall.screening.services import is_refused, screen, screen_locally
 from credfirewall.screening.verdict import Status, Verdict
 
-SINGLE_FACTOR_MINIMUM = 15
-MULTI_FACTOR_MINIMUM = 8
-
-
-def _unusable(code: str) -> ValidationError:
-    if code == PasswordTooLong.code:
-        message = _("This password is too long. At most %(max_length)d characters are accepted.")
-        return ValidationError(message, code=code, params={"max_length": MAX_CODE_POINTS})
-    return ValidationError(
-        _(
-            "This password contains a character that is not valid text, so it could not be "
-            "typed again. Remove unusual symbols and try once more."
-        ),
-        code=code,
-    )
-
 
 def _check_usable(password: str) -> None:
     """Raise ValidationError for what no validator can look at."""
     if len(password) > MAX_CODE_POINTS:
-        raise _unusable(PasswordTooLong.code)
+        raise unusable(PasswordTooLong.code)
     if not is_text(password):
-        raise _unusable(PasswordNotText.code)
+        raise unusable(PasswordNotText.code)
+
+
+@sensitive_variables()
+def _verdict(password: str, user: Any) -> Verdict:
+    known = rehearsed()
+    return screen(password, user=user) if known is None else known
 
 
 def _record(verdict: Verdict, user: Any, *, refused: bool) -> None:
@@ -55,9 +49,11 @@ def _record(verdict: Verdict, user: Any, *, refused: bool) -> None:
 class LengthValidator:
     """Refuses short passwords: under 15 characters, or 8 with multi-factor authentication.
 
-    NIST SP 800-63B-4 3.1.1.2. Length counts code points of the NFC form; nothing is truncated,
-    and only more than 4096 are refused.
+    NIST SP 800-63B-4 3.1.1.2; 12 with the profile "pci" (PCI DSS 8.3.6). Length counts code points
+    of the NFC form; nothing is truncated, and only more than 4096 are refused.
     """
+
+    code: ClassVar[str] = "password_too_short"
 
     def __init__(self, min_length: int | None = None, mfa: bool = False) -> None:
         self._min_length, self._mfa = min_length, mfa
@@ -66,7 +62,13 @@ class LengthValidator:
     def min_length(self) -> int:
         if self._min_length is not None:
             return self._min_length
-        return MULTI_FACTOR_MINIMUM if self._mfa or conf.MFA_ASSERTED else SINGLE_FACTOR_MINIMUM
+        profile = profiles.active()
+        return profile.minimum_with_mfa if self._mfa else profile.length
+
+    @property
+    def browser_check(self) -> Mapping[str, Any]:
+        """What a page can check itself: see docs/passwords.md."""
+        return {"kind": "length", "minimum": self.min_length, "normalization": "NFC"}
 
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:
@@ -79,7 +81,7 @@ class LengthValidator:
                 self.min_length,
             )
             params = {"min_length": self.min_length}
-            raise ValidationError(message, code="password_too_short", params=params)
+            raise ValidationError(message, code=self.code, params=params)
 
     def get_help_text(self) -> str:
         return ngettext(
@@ -97,6 +99,8 @@ class ContextWordsValidator:
     adds to CREDFIREWALL["CONTEXT_WORDS"].
     """
 
+    code: ClassVar[str] = "password_context_word"
+
     def __init__(self, words: list[str] | tuple[str, ...] = ()) -> None:
         self._words = tuple(words)
 
@@ -110,11 +114,36 @@ class ContextWordsValidator:
                     "This password is made from your own name or address, or from the name of "
                     "this site. Choose something that nobody would connect with you."
                 ),
-                code="password_context_word",
+                code=self.code,
             )
 
     def get_help_text(self) -> str:
         return _("Do not use your name, your address or the name of this site as your password.")
+
+
+class LetterAndDigitValidator:
+    """Refuses a password without a letter or without a digit, as PCI DSS 8.3.6 has it.
+
+    For projects with the profile "pci" alone: NIST SP 800-63B-4 3.1.1.2 and ASVS 6.2.5 forbid rules
+    of composition, and the checks say so.
+    """
+
+    code: ClassVar[str] = "password_composition"
+    browser_check: ClassVar[Mapping[str, Any]] = {
+        "kind": "contains",
+        "classes": ["letter", "digit"],
+    }
+    """What a page can check itself: see docs/passwords.md."""
+
+    @sensitive_variables()
+    def validate(self, password: str, user: Any = None) -> None:
+        _check_usable(password)
+        if not (any(map(str.isalpha, password)) and any(map(str.isdecimal, password))):
+            message = _("This password needs at least one letter and one digit.")
+            raise ValidationError(message, code=self.code)
+
+    def get_help_text(self) -> str:
+        return _("Use at least one letter and one digit.")
 
 
 class BreachedPasswordValidator:
@@ -123,14 +152,18 @@ class BreachedPasswordValidator:
     When no source can answer, ON_UNKNOWN decides.
     """
 
+    code: ClassVar[str] = "password_breached"
+    screens_breaches: ClassVar[bool] = True
+
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:
         _check_usable(password)
-        self._judge(screen(password, user=user), user)
+        self._judge(_verdict(password, user), user)
 
     def _judge(self, verdict: Verdict, user: Any) -> None:
         refused = is_refused(verdict)
-        _record(verdict, user, refused=refused)
+        if rehearsed() is None:
+            _record(verdict, user, refused=refused)
         if not refused:
             return
         if verdict.status is Status.UNKNOWN:
@@ -148,7 +181,7 @@ class BreachedPasswordValidator:
                     "attackers try first. Choose another one: several unrelated words are strong "
                     "and easy to remember."
                 ),
-                code="password_breached",
+                code=self.code,
             )
         raise ValidationError(
             ngettext(
@@ -158,7 +191,7 @@ class BreachedPasswordValidator:
                 "will try it. Choose another one, and change it wherever else you use it.",
                 verdict.count,
             ),
-            code="password_breached",
+            code=self.code,
             params={
                 "count": verdict.count,
                 "times": number_format(verdict.count, force_grouping=True),
@@ -177,6 +210,8 @@ class BlocklistValidator(BreachedPasswordValidator):
 
     For projects that have no "blocklist" or "bundled" in SOURCES, or do not screen at all.
     """
+
+    screens_breaches: ClassVar[bool] = False
 
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:

@@ -105,6 +105,7 @@ WRONG: dict[str, list[Any]] = {
     "SINGLE_PROCESS": [1, None],
     "CORPUS_PATH": ["", 1, ["x"]],
     "CONTEXT_WORDS": ["acme", [""], [1], None],
+    "GENERATE_ENFORCE_POLICY": [1, "no", None],
     "LOGIN_MODE": ["on", True, None],
     "DELIVERY_KEYS": [[{}], [{"id": "a"}], [{"id": "a", "key": ""}], {"id": "a", "key": "b"}, "k"],
     "DELIVERY_KEY_PROVIDER": ["", 1],

@@ -27,6 +27,7 @@ CONTRACT: dict[str, Any] = {
     "SINGLE_PROCESS": False,
     "CORPUS_PATH": None,
     "CONTEXT_WORDS": [],
+    "GENERATE_ENFORCE_POLICY": True,
     "LOGIN_MODE": "off",
     "DELIVERY_KEYS": None,
     "DELIVERY_KEY_PROVIDER": None,

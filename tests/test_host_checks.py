@@ -6,7 +6,11 @@ import pytest
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core.checks import WARNING
 
-from credfirewall.validators import BreachedPasswordValidator, LengthValidator
+from credfirewall.validators import (
+    BreachedPasswordValidator,
+    LengthValidator,
+    LetterAndDigitValidator,
+)
 from tests.checked import VALIDATORS, beside, entry, ids, instead, only
 
 DJANGO = "django.contrib.auth.password_validation"
@@ -145,6 +149,7 @@ COMPOSITION = [
     entry("django_advanced_password_validation.advanced_password_validation.Any"),
     entry("django_better_passwords.validators.custom_password_validator.CustomPasswordValidator"),
     entry("password_policies.forms.validators.Whatever"),
+    entry(LetterAndDigitValidator),
 ]
 
 
@@ -264,7 +269,7 @@ def test_app_that_ends_passwords_by_the_calendar(app: str) -> None:
         ({"MFA_ASSERTED": True}, [entry(LengthValidator, min_length=7)], 7, 8),
         ({}, [entry(LengthValidator, min_length=7, mfa=True)], 7, 8),
         (PCI, [entry(f"{DJANGO}.MinimumLengthValidator", min_length=11)], 11, 12),
-        ({**PCI, "MFA_ASSERTED": True}, [entry(LengthValidator)], 8, 12),
+        ({**PCI, "MFA_ASSERTED": True}, [entry(LengthValidator, min_length=8)], 8, 12),
     ],
 )
 def test_short_passwords(

@@ -292,3 +292,18 @@ class TestAll:
 
     def test_they_are_made_once(self) -> None:
         assert get_default_password_validators() is get_default_password_validators()
+
+
+class TestLetterAndDigit:
+    """PCI DSS 8.3.6, for projects that are bound by it."""
+
+    @pytest.mark.parametrize("password", ["letters only", "1234567890", "!?-", "", "٣٤٥", "é"])
+    def test_refused(self, settings: Settings, password: str) -> None:
+        use(settings, "LetterAndDigit")
+        assert codes(password) == ["password_composition"]
+        assert "one digit" in message(password)
+
+    @pytest.mark.parametrize("password", ["a1", "é٣", "字 9"])
+    def test_accepted(self, settings: Settings, password: str) -> None:
+        use(settings, "LetterAndDigit")
+        assert codes(password) == []
