@@ -32,32 +32,42 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def message(columns: Sequence[Any], zone: tzinfo = UTC) -> bytes:
-    """Return what the MAC covers, of values in the order of COLUMNS.
+def stored_microseconds(at: Any, zone: tzinfo) -> int:
+    """Return ``microseconds`` of a time as a database has it: in ``zone``, without saying so.
 
-    Also of values as a driver gives them: UUIDs and times can be text, and times without a zone
-    are in that of the connection. Raises TypeError, ValueError or OverflowError for what is none.
+    As text, which is SQLite's way, in the one spelling that is written there: another one of the
+    same time was not written by us. Raises AttributeError, TypeError, ValueError or OverflowError.
+    """
+    if type(at) is str:
+        text, at = at, datetime.fromisoformat(at)
+        if str(at) != text:
+            raise ValueError("this time is not spelled as it is written")
+    if at.tzinfo is not None:
+        raise ValueError("this time has a zone")
+    since = at - _NAIVE_EPOCH if zone is UTC else at.replace(tzinfo=zone) - _EPOCH
+    return int(since // _MICROSECOND)
+
+
+def message(columns: Sequence[Any]) -> bytes:
+    """Return what the MAC covers, of values in the order of COLUMNS, as a model has them.
+
+    Raises AttributeError, TypeError, ValueError or OverflowError for what is none.
     """
     identity, log, schema, key, at, *texts = columns
-    at = at if type(at) is datetime else datetime.fromisoformat(at)
-    if at.tzinfo is not None:
-        at -= _EPOCH
-    elif zone is UTC:
-        at -= _NAIVE_EPOCH
-    else:
-        at = at.replace(tzinfo=zone) - _EPOCH
-    time = str(at // _MICROSECOND)
-    return seals.canonical(DOMAIN, as_hex(identity), as_hex(log), str(schema), key, time, *texts)
+    time = str(microseconds(at))
+    return seals.canonical(DOMAIN, identity.hex, log.hex, str(schema), key, time, *texts)
 
 
-def as_hex(value: Any) -> str:
-    """Return a UUID as 32 digits. Of text as it is in one of the two forms that databases use."""
-    if type(value) is uuid.UUID:
-        return value.hex
-    text: str = value
-    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == "-":
-        return text.replace("-", "", 4)
-    return text
+def stored_message(columns: Sequence[Any], zone: tzinfo) -> bytes:
+    """Return what the MAC covers, of values in the order of COLUMNS as ``reading`` gives them.
+
+    Exactly: an id with dashes, where a database has none, is another row. Raises as ``message``.
+    """
+    identity, log, schema, key, at, *texts = columns
+    if type(schema) is not int:
+        raise TypeError
+    time = str(stored_microseconds(at, zone))
+    return seals.canonical(DOMAIN, identity, log, str(schema), key, time, *texts)
 
 
 def authenticate(row: AuditEvent, key: AuditKey) -> None:
@@ -66,10 +76,18 @@ def authenticate(row: AuditEvent, key: AuditKey) -> None:
     row.mac = seals.mac(key.row, message(tuple(getattr(row, name) for name in COLUMNS)))
 
 
-def is_authentic(columns: Sequence[Any], mac: str, key: AuditKey, zone: tzinfo = UTC) -> bool:
+def is_authentic(columns: Sequence[Any], mac: str, key: AuditKey) -> bool:
     """Whether ``mac`` is that of ``columns``."""
     try:
-        return seals.is_mac(key.row, message(columns, zone), mac)
+        return seals.is_mac(key.row, message(columns), mac)
+    except (AttributeError, TypeError, ValueError, OverflowError):  # never what was recorded
+        return False
+
+
+def is_stored_authentic(columns: Sequence[Any], mac: Any, key: AuditKey, zone: tzinfo) -> bool:
+    """Whether ``mac`` is that of ``columns`` as ``reading`` gives them."""
+    try:
+        return seals.is_mac(key.row, stored_message(columns, zone), mac)
     except (AttributeError, TypeError, ValueError, OverflowError):  # never what was recorded
         return False
 

@@ -6,7 +6,8 @@ They are installed after each ``migrate``, because SQLite drops them whenever it
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from django.core import mail
 from django.db import DatabaseError, connections, router
@@ -36,7 +37,19 @@ def _names() -> dict[str, str]:
     return {"member": AuditMember._meta.db_table, "stub": AuditStub._meta.db_table}
 
 
-def _triggers() -> Iterator[tuple[str, str, str, str]]:
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One trigger in a database's own words."""
+
+    name: str
+    table: str
+    statements: tuple[str, ...]
+    """What installs it."""
+    stored: tuple[object, ...]
+    """What the database then says of it, see ``_INSTALLED``."""
+
+
+def _conditions() -> Iterator[tuple[str, str, str, str]]:
     """Yield name, table, operation and the condition under which it is refused."""
     for model, (key, purged) in TABLES.items():
         table = model._meta.db_table
@@ -48,75 +61,95 @@ def _triggers() -> Iterator[tuple[str, str, str, str]]:
         yield f"{name}_insert", table, "INSERT", there
 
 
-def _sqlite(name: str, table: str, operation: str, condition: str) -> list[str]:
+def _sqlite(name: str, table: str, operation: str, condition: str) -> Trigger:
     refuse = f"BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END"
     event = f"BEFORE {operation} ON {table} FOR EACH ROW"
-    return [
-        f"DROP TRIGGER IF EXISTS {name}",
-        f"CREATE TRIGGER {name} {event} WHEN {condition} {refuse}",
-    ]
+    create = f"CREATE TRIGGER {name} {event} WHEN {condition} {refuse}"
+    return Trigger(name, table, (f"DROP TRIGGER IF EXISTS {name}", create), (create,))
 
 
-def _mysql(name: str, table: str, operation: str, condition: str) -> list[str]:
+def _mysql(name: str, table: str, operation: str, condition: str) -> Trigger | None:
     # A row that is there already is refused by its primary key, unless it is REPLACEd, and that
     # fires the DELETE trigger.
     if operation == "INSERT":
-        return []
+        return None
     refuse = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{MESSAGE}'"
     body = f"IF {condition} THEN {refuse}; END IF"
-    return [
-        f"DROP TRIGGER IF EXISTS {name}",
-        f"CREATE TRIGGER {name} BEFORE {operation} ON {table} FOR EACH ROW {body}",
-    ]
+    create = f"CREATE TRIGGER {name} BEFORE {operation} ON {table} FOR EACH ROW {body}"
+    return Trigger(
+        name, table, (f"DROP TRIGGER IF EXISTS {name}", create), ("BEFORE", operation, body)
+    )
 
 
-def _postgresql(name: str, table: str, operation: str, condition: str) -> list[str]:
+_TYPES = {"UPDATE": 16 | 2 | 1, "DELETE": 8 | 2 | 1, "TRUNCATE": 32 | 2}
+"""``pg_trigger.tgtype`` of ours: the operation, BEFORE, and for each row."""
+
+
+def _postgresql(name: str, table: str, operation: str, condition: str) -> Trigger:
     refuse = f"RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = 'restrict_violation'"
     if operation == "INSERT":  # over a row it is an UPDATE (ON CONFLICT), or fails
         name, operation, each = name.replace("_insert", "_truncate"), "TRUNCATE", "STATEMENT"
-        body = f"{refuse}; RETURN NULL"
+        body = f" BEGIN {refuse}; RETURN NULL; END "
     else:
         each = "ROW"
-        body = f"IF {condition} THEN {refuse}; END IF; RETURN COALESCE(NEW, OLD)"
-    function = f"{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$"
+        body = f" BEGIN IF {condition} THEN {refuse}; END IF; RETURN COALESCE(NEW, OLD); END "
     event = f"BEFORE {operation} ON {table} FOR EACH {each}"
-    return [
-        f"CREATE OR REPLACE FUNCTION {function}",
+    create = (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
         f"DROP TRIGGER IF EXISTS {name} ON {table}",
         f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION {name}()",
-    ]
+    )
+    return Trigger(name, table, create, (_TYPES[operation], "plpgsql", body))
 
 
-_DIALECTS = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql}
-_INSTALLED = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "mysql": "SELECT trigger_name FROM information_schema.triggers"
-    " WHERE trigger_schema = DATABASE()",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'",
+_DIALECTS: dict[str, Callable[[str, str, str, str], Trigger | None]] = {
+    "sqlite": _sqlite,
+    "mysql": _mysql,
+    "postgresql": _postgresql,
 }
+_INSTALLED = {
+    "sqlite": "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "mysql": "SELECT trigger_name, event_object_table, action_timing, event_manipulation,"
+    " action_statement FROM information_schema.triggers"
+    " WHERE trigger_schema = DATABASE() AND event_object_schema = DATABASE()",
+    # A condition, a list of columns, or settings of the function would make it another one, and
+    # a table of that name in another schema is not the one that is written to.
+    "postgresql": "SELECT t.tgname, c.relname, t.tgtype, l.lanname, p.prosrc FROM pg_trigger t"
+    " JOIN pg_class c ON c.oid = t.tgrelid AND pg_table_is_visible(c.oid)"
+    " JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang"
+    " WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL"
+    " AND t.tgattr = '' AND t.tgnargs = 0 AND p.proconfig IS NULL",
+}
+"""Name, table and what else has to be as it was installed."""
+
+
+def _wanted(vendor: str) -> list[Trigger]:
+    """Return the triggers that a database has to have; none in one that we do not know."""
+    dialect = _DIALECTS.get(vendor)
+    if dialect is None:
+        return []
+    return [made for each in _conditions() if (made := dialect(*each)) is not None]
 
 
 def statements(vendor: str) -> list[str]:
     """Return the SQL that installs the triggers; none for a database that we do not know."""
-    dialect = _DIALECTS.get(vendor)
-    if dialect is None:
-        return []
-    return [text for trigger in _triggers() for text in dialect(*trigger)]
-
-
-def expected(vendor: str) -> set[str]:
-    """Return the names of the triggers that a database has to have."""
-    return {text.split()[2] for text in statements(vendor) if text.startswith("CREATE TRIGGER")}
+    return [text for trigger in _wanted(vendor) for text in trigger.statements]
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the names of triggers that are not there, or switched off."""
-    wanted = expected(connection.vendor)
+    """Return the names of triggers that are not there, switched off, or not those of ``install``:
+    one of the same name may do nothing, or stand on another table."""
+    wanted = _wanted(connection.vendor)
     if not wanted:
         return []
     with connection.cursor() as cursor:
         cursor.execute(_INSTALLED[connection.vendor])
-        return sorted(wanted - {name for (name,) in cursor.fetchall()})
+        installed = {tuple(row) for row in cursor.fetchall()}
+    return sorted(
+        trigger.name
+        for trigger in wanted
+        if (trigger.name, trigger.table, *trigger.stored) not in installed
+    )
 
 
 def install(connection: BaseDatabaseWrapper) -> None:

@@ -5,19 +5,16 @@ all of it rolled back to an older state) shows against an anchor only; without o
 "not proven against truncation".
 """
 
-import contextlib
-import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Count, DateTimeField, Model, UUIDField
+from django.db.models import Count
 
-from credfirewall.audit import chain, purging, rows, seals, triggers
+from credfirewall.audit import chain, purging, reading, rows, seals, triggers
 from credfirewall.audit.anchor import Anchored
+from credfirewall.audit.findings import Fault, Report
 from credfirewall.audit.keys import AuditKey, ring
 from credfirewall.audit.models import (
     AuditEvent,
@@ -27,75 +24,12 @@ from credfirewall.audit.models import (
     AuditStub,
     AuditVerification,
 )
-from credfirewall.audit.sealing import unsealed
 from credfirewall.audit.signing import Signers, signers
 
-MOST_ALIKE = 1000
-"""Findings of one kind about one place: a number that was tampered with may be anything."""
-CHUNK = 2000
-"""Rows that are read at a time outside of batches."""
-
-
-class Fault(StrEnum):
-    """What a finding is about."""
-
-    ROW_CHANGED = "row_changed"
-    ROW_FORGED = "row_forged"
-    ROW_MISSING = "row_missing"
-    ROW_MOVED = "row_moved"
-    ROW_OF_ANOTHER_LOG = "row_of_another_log"
-    PLACE_EMPTY = "place_empty"
-    BATCH_CHANGED = "batch_changed"
-    BATCH_MISSING = "batch_missing"
-    SEAL_CHANGED = "seal_changed"
-    SEAL_MISSING = "seal_missing"
-    SEAL_UNSIGNED = "seal_unsigned"
-    STUB_CHANGED = "stub_changed"
-    STUB_EARLY = "stub_early"
-    STUB_UNSIGNED = "stub_unsigned"
-    PURGE_UNKNOWN = "purge_unknown"
-    PURGED_ROW = "purged_row"
-    NAME_CHANGED = "name_changed"
-    KEY_UNKNOWN = "key_unknown"
-    TRUNCATED = "truncated"
-    ROLLED_BACK = "rolled_back"
-    TRIGGER_MISSING = "trigger_missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong. ``where`` names a row, or a seal by its position."""
-
-    fault: Fault
-    where: str
-    text: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What a verification found."""
-
-    log: str = ""
-    seal: int = 0
-    """The newest seal."""
-    since: int = 0
-    """The seal from which rows were read: 0 for all of them."""
-    rows: int = 0
-    waiting: int = 0
-    """Rows that no seal covers yet."""
-    anchored: int | None = None
-    """The newest seal that the anchor knows; None without one: not proven against truncation."""
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def is_sound(self) -> bool:
-        return not self.findings
-
-    def add(self, fault: Fault, where: object, text: str) -> None:
-        self.findings.append(Finding(fault, str(where), text))
-
-
+__all__ = ["Fault", "Report", "remember", "verify"]
 Progress = Callable[[int], object]
+MOST_KEPT = 2**31 - 1
+"""The highest number that a column of the database holds."""
 
 
 def verify(
@@ -126,24 +60,27 @@ def verify(
     if anchor is not None:
         check.against(list(anchor), sealed)
     for name in triggers.missing(connections[alias]):
-        report.add(Fault.TRIGGER_MISSING, name, "the trigger is not there, or switched off")
+        text = "the trigger is not there, switched off, or not the one that was installed"
+        report.add(Fault.TRIGGER_MISSING, name, text)
     return report
 
 
 def remember(report: Report, using: str, now: datetime | None = None) -> None:
     """Keep what a verification found, for ``resume`` and the dashboard."""
-    newest = AuditSeal.objects.using(using).filter(position=report.seal).first()
+    upto = AuditSeal.objects.using(using).filter(position__lte=report.seal).order_by("-position")
+    newest = next((each.item for each in reading.objects(upto) if not each.unreadable), None)
     if newest is None:
         return
     at, key = now or datetime.now(UTC), ring().first
+    findings = min(report.total, MOST_KEPT)
     message = seals.verification(
-        report.log, report.seal, newest.head, rows.microseconds(at), len(report.findings)
+        report.log, newest.position, newest.head, rows.microseconds(at), findings
     )
     AuditVerification.objects.using(using).create(
         at=at,
-        seal=report.seal,
+        seal=newest.position,
         head=newest.head,
-        findings=len(report.findings),
+        findings=findings,
         key=key.id,
         mac=seals.mac(key.seal, message),
     )
@@ -156,28 +93,35 @@ class _Verification:
         self._using, self._report, self._progress = using, report, progress
         self._signed_by = signed_by
         self._keys = ring().by_id
-        connection = connections[using]
-        self._zone = UTC if connection.vendor == "postgresql" else connection.timezone or UTC
+        self._zone = reading.zone(using)
         self._log = ""
+        self._stubs: dict[int, AuditStub] = {}
 
     def chain(self) -> list[AuditSeal]:
         """Follow the chain and return its seals."""
-        sealed = list(AuditSeal.objects.using(self._using).order_by("position"))
+        sealed: list[AuditSeal] = []
         previous: AuditSeal | None = None
-        for seal in sealed:
-            self._seal(seal, previous)
+        for found in reading.objects(AuditSeal.objects.using(self._using).order_by("position")):
+            seal = found.item
+            if found.unreadable:
+                self._report.add(Fault.SEAL_CHANGED, found.name, found.complaint)
+            if "position" in found.unreadable:
+                continue
+            expected, text = previous.position + 1 if previous else 0, "the seal is gone"
+            self._report.add_range(Fault.SEAL_MISSING, expected, seal.position, str, text)
+            if not found.unreadable:
+                self._log = self._log or seal.log.hex
+                self._seal(seal, previous)
+            sealed.append(seal)
             previous = seal
         if not sealed:
             self._report.add(Fault.SEAL_MISSING, 0, "there is no seal at all: this is no log")
-        self._log = sealed[0].log.hex if sealed else ""
         self._report.log = self._log
         self._report.seal = sealed[-1].position if sealed else 0
         return sealed
 
     def _seal(self, seal: AuditSeal, previous: AuditSeal | None) -> None:
         add, expected = self._report.add, previous.position + 1 if previous else 0
-        for missing in range(expected, min(seal.position, expected + MOST_ALIKE)):
-            add(Fault.SEAL_MISSING, missing, "the seal is gone")
         key = self._key(seal.key, f"seal {seal.position}")
         linked = seal.previous == (previous.head if previous else "")
         if seal.position != expected:
@@ -198,7 +142,10 @@ class _Verification:
         """
         heads = {seal.position: seal.head for seal in sealed}
         kept = AuditVerification.objects.using(self._using).order_by("-id")
-        for verification in kept[:10]:
+        for found in reading.objects(kept[:10]):
+            verification = found.item
+            if found.unreadable:
+                continue
             key = self._keys.get(verification.key)
             message = seals.verification(
                 self._log,
@@ -214,14 +161,22 @@ class _Verification:
 
     def batches(self, sealed: Sequence[AuditSeal]) -> None:
         """Verify the rows of each batch, or the stub that is left of it."""
-        stubs = {stub.seal: stub for stub in AuditStub.objects.using(self._using).all()}
+        unreadable = set()
+        for found in reading.objects(AuditStub.objects.using(self._using).all()):
+            if found.unreadable:
+                self._report.add(Fault.STUB_CHANGED, found.name, found.complaint)
+                unreadable.add(found.item.seal)
+            if "seal" not in found.unreadable:
+                self._stubs[found.item.seal] = found.item
         known = {seal.position for seal in sealed}
-        for position in stubs.keys() - known:
+        for position in self._stubs.keys() - known - unreadable:
             if position > self._report.since:
                 self._report.add(Fault.STUB_CHANGED, position, "a stub of a batch that never was")
         for seal in sealed:
-            if (stub := stubs.get(seal.position)) is not None:
-                self._stub(seal, stub, sealed)
+            if (stub := self._stubs.get(seal.position)) is not None:
+                if seal.position not in unreadable:
+                    self._stub(seal, stub, sealed)
+                self._left(seal)
             elif seal.position:
                 self._batch(seal)
 
@@ -229,9 +184,9 @@ class _Verification:
         """Find memberships that hide a row: in no batch, or more than one has that is not read."""
         members = AuditMember.objects.using(self._using)
         positions = AuditSeal.objects.using(self._using).filter(position__gt=0).values("position")
-        for member in members.exclude(seal__in=positions)[:MOST_ALIKE]:
-            text = f"it is said to be in batch {member.seal}, which does not exist"
-            self._report.add(Fault.ROW_MOVED, member.event_id, text)
+        for member, seal in reading.values(members.exclude(seal__in=positions), "event_id", "seal"):
+            text = f"it is said to be in batch {reading.shown(seal)}, which does not exist"
+            self._report.add(Fault.ROW_MOVED, reading.shown(member), text)
         stubs = AuditStub.objects.using(self._using).values("seal")
         unread = members.filter(seal__lte=self._report.since).exclude(seal__in=stubs)
         counts = dict(unread.order_by().values_list("seal").annotate(Count("event_id")))
@@ -254,8 +209,9 @@ class _Verification:
 
     def _left(self, seal: AuditSeal) -> None:
         left = AuditMember.objects.using(self._using).filter(seal=seal.position)
-        for member in left[:CHUNK]:
-            self._report.add(Fault.PURGED_ROW, member.event_id, "it is in a batch that was purged")
+        for (member,) in reading.values(left, "event_id"):
+            text = "it is in a batch that was purged"
+            self._report.add(Fault.PURGED_ROW, reading.shown(member), text)
 
     def _is_unsigned(self, stub: AuditStub, message: bytes, sealed: Sequence[AuditSeal]) -> bool:
         """Whether a purge lacks its signature: all are signed since there is a key to sign with."""
@@ -266,103 +222,86 @@ class _Verification:
         return stub.seal >= first or (introduced is not None and stub.at >= introduced)
 
     def _batch(self, seal: AuditSeal) -> None:
-        members = self._members(seal.position)
-        if not members and seal.count:
+        key = self._keys.get(seal.key)
+        leaves, whole, expected, number = list[bytes](), True, 0, 0
+        for page in reading.members(self._using, seal.position):
+            for found in page:
+                name, index, mac, row_mac = found[:4]
+                if type(index) is not int:
+                    text = f"its place in batch {seal.position} is none: {reading.shown(index)}"
+                    self._report.add(Fault.ROW_MOVED, reading.shown(name), text)
+                    whole = False
+                    continue
+                if index > expected:
+                    whole = self._empty(seal, expected, index) and whole
+                expected = index + 1
+                if found[4] is None:
+                    text = f"it was sealed at place {index} of batch {seal.position}, and is gone"
+                    self._report.add(Fault.ROW_MISSING, reading.shown(name), text)
+                    whole = False
+                elif self._row(found[4:], row_mac, sealed=True) and (
+                    key is None or self._is_member(seal, key, name, index, mac, row_mac)
+                ):
+                    leaves.append(seals.leaf(name, row_mac))
+                else:
+                    whole = False
+            number += len(page)
+            self._progress(len(page))
+        self._report.rows += number
+        if not number and seal.count:
             text = f"all of its {seal.count} rows are gone, and no purge did it"
             self._report.add(Fault.BATCH_MISSING, seal.position, text)
             return
-        key = self._keys.get(seal.key)
-        leaves, whole, expected = [], True, 0
-        for found in members:
-            identity, index, mac, row_mac = found[:4]
-            for place in range(expected, min(index, seal.count, expected + MOST_ALIKE)):
-                self._empty(seal, place)
-                whole = False
-            expected = index + 1
-            name = rows.as_hex(identity)
-            if found[4] is None:
-                text = f"it was sealed at place {index} of batch {seal.position}, and is gone"
-                self._report.add(Fault.ROW_MISSING, _dashed(name), text)
-                whole = False
-            elif self._row(found[4:], row_mac, sealed=True) and (
-                key is None or self._is_member(seal, key, name, index, mac, row_mac)
-            ):
-                leaves.append(seals.leaf(name, row_mac))
-            else:
-                whole = False
-        for place in range(expected, min(seal.count, expected + MOST_ALIKE)):
-            self._empty(seal, place)
-            whole = False
+        whole = self._empty(seal, expected, seal.count) and whole
         # When a row was named already, the root that differs says nothing new.
-        if whole and (len(members) != seal.count or seals.root(leaves) != seal.root):
+        if whole and (number != seal.count or seals.root(leaves) != seal.root):
             self._report.add(Fault.BATCH_CHANGED, seal.position, "its rows do not make its root")
-        self._report.rows += len(members)
-        self._progress(len(members))
 
-    def _empty(self, seal: AuditSeal, place: int) -> None:
-        text = f"the row at place {place} of {seal.count} is gone, with its membership"
-        self._report.add(Fault.PLACE_EMPTY, f"{seal.position}/{place}", text)
-
-    def _members(self, position: int) -> list[tuple[Any, ...]]:
-        """Return id, place and MAC of each member of a batch, then the MAC and the columns of its
-        row, or as many NULLs.
-
-        As the driver gives them: to make objects of columns takes longer than to verify them.
-        """
-        connection = connections[self._using]
-        quote, is_postgresql = connection.ops.quote_name, connection.vendor == "postgresql"
-
-        def plain(table: str, model: type[Model], name: str) -> str:
-            field: Any = model._meta.get_field(name)
-            column = f"{table}.{quote(field.column)}"
-            if is_postgresql and isinstance(field, UUIDField):
-                return f"encode(uuid_send({column}), 'hex')"
-            if is_postgresql and isinstance(field, DateTimeField):
-                return f"{column} AT TIME ZONE 'UTC'"
-            return column
-
-        columns = [plain("m", AuditMember, name) for name in ("event_id", "leaf", "mac")]
-        columns += [plain("e", AuditEvent, name) for name in ("mac", *rows.COLUMNS)]
-        sql = (
-            f"SELECT {', '.join(columns)} FROM {quote(AuditMember._meta.db_table)} m"  # noqa: S608 - ours
-            f" LEFT JOIN {quote(AuditEvent._meta.db_table)} e ON e.id = m.event_id"
-            " WHERE m.seal = %s ORDER BY m.leaf"
+    def _empty(self, seal: AuditSeal, begin: int, end: int) -> bool:
+        """Name the places from ``begin`` to ``end`` that the batch has. Whether it has none."""
+        end = min(end, seal.count)
+        self._report.add_range(
+            Fault.PLACE_EMPTY,
+            begin,
+            end,
+            lambda place: f"{seal.position}/{place}",
+            f"a row of {seal.count} is gone, with its membership",
         )
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [position])
-            return list(cursor.fetchall())
+        return begin >= end
 
     def _is_member(
         self, seal: AuditSeal, key: AuditKey, name: str, index: int, mac: str, row_mac: str
     ) -> bool:
-        message = seals.membership(self._log, seal.position, index, name, row_mac)
-        if seals.is_mac(key.seal, message, mac):
-            return True
+        try:
+            message = seals.membership(self._log, seal.position, index, name, row_mac)
+            if seals.is_mac(key.seal, message, mac):
+                return True
+        except (AttributeError, TypeError, ValueError):  # text that is none
+            pass
         text = f"it was not sealed at place {index} of batch {seal.position}"
-        self._report.add(Fault.ROW_MOVED, _dashed(name), text)
+        self._report.add(Fault.ROW_MOVED, reading.shown(name), text)
         return False
 
     def _row(self, row: Sequence[Any], mac: str, *, sealed: bool) -> bool:
         """Whether a row, in the order of COLUMNS, is one that was recorded in this log."""
         key = self._keys.get(row[3])
         if key is None:
-            self._key(row[3], f"row {_dashed(row[0])}")
+            self._key(row[3], f"row {reading.shown(row[0])}")
             return False
-        if not rows.is_authentic(row, mac, key, self._zone):
+        if not rows.is_stored_authentic(row, mac, key, self._zone):
             fault = Fault.ROW_CHANGED if sealed else Fault.ROW_FORGED
             text = "a column is not what was recorded" if sealed else "it was never recorded so"
-            self._report.add(fault, _dashed(row[0]), text)
+            self._report.add(fault, reading.shown(row[0]), text)
             return False
-        if rows.as_hex(row[1]) != self._log:
-            text = f"of log {_dashed(row[1])}"
-            self._report.add(Fault.ROW_OF_ANOTHER_LOG, _dashed(row[0]), text)
+        if row[1] != self._log:
+            text = f"of log {reading.shown(row[1])}"
+            self._report.add(Fault.ROW_OF_ANOTHER_LOG, reading.shown(row[0]), text)
             return False
         return True
 
     def rest(self) -> None:
         """Verify the rows that no seal covers."""
-        waiting = unsealed(self._using).order_by("at", "id").values_list("mac", *rows.COLUMNS)
-        for mac, *row in waiting.iterator(chunk_size=CHUNK):
+        for mac, *row in reading.waiting(self._using):
             self._row(row, mac, sealed=False)
             self._report.rows += 1
             self._report.waiting += 1
@@ -370,9 +309,9 @@ class _Verification:
 
     def names(self) -> None:
         """Verify that the names behind the commitments are those that were committed to."""
-        for identity in AuditIdentity.objects.using(self._using).iterator(chunk_size=CHUNK):
-            if not identity.is_sound():
-                self._report.add(Fault.NAME_CHANGED, identity.ref, "the name was changed")
+        for found in reading.objects(AuditIdentity.objects.using(self._using).all()):
+            if found.unreadable or not found.item.is_sound():
+                self._report.add(Fault.NAME_CHANGED, found.name, "the name was changed")
 
     def against(self, anchored: list[Anchored], sealed: Sequence[AuditSeal]) -> None:
         """Compare the chain with the heads that were kept outside."""
@@ -392,7 +331,7 @@ class _Verification:
             elif heads[each.position] != each.head:
                 text = "it is not the seal that the anchor knows"
                 self._report.add(Fault.ROLLED_BACK, each.position, text)
-        for position in AuditStub.objects.using(self._using).values_list("seal", flat=True):
+        for position in self._stubs:
             if known and (position, heads.get(position)) not in purged:
                 text = "its rows are gone, and the anchor knows of no purge"
                 self._report.add(Fault.PURGE_UNKNOWN, position, text)
@@ -400,12 +339,7 @@ class _Verification:
     def _key(self, identity: str, where: str) -> AuditKey | None:
         key = self._keys.get(identity)
         if key is None:
-            self._report.add(Fault.KEY_UNKNOWN, where, f"key {identity!r} is not in AUDIT_KEY")
+            self._report.add(
+                Fault.KEY_UNKNOWN, where, f"key {reading.shown(identity)} is not in AUDIT_KEY"
+            )
         return key
-
-
-def _dashed(identity: Any) -> str:
-    """Return a UUID in its usual form, whatever a database has it in; else what it is."""
-    with contextlib.suppress(ValueError):
-        return str(uuid.UUID(str(identity)))
-    return str(identity)
