@@ -70,6 +70,7 @@ def register() -> None:
         audit_checks.check_middleware,
         audit_checks.check_sqlite,
         api_checks.check_classes,
+        api_checks.check_metrics_token,
     ):
         checks.register(check, *tags)
     checks.register(hasher_checks.check_hashers, *tags, deploy=True)

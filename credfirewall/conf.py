@@ -234,6 +234,7 @@ class Conf:
     API_PERMISSIONS = Setting[Sequence[str] | Mapping[str, Sequence[str]] | None](
         None, optional(dotted_paths)
     )
+    METRICS_TOKEN = Setting[str | None](None, optional(text))
 
     def rate(self, name: str) -> Rate:
         """Return the rate of ``name``; keys that RATES leaves out keep their default."""

@@ -150,7 +150,10 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
     """
     from prometheus_client.exposition import choose_encoder
 
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # what it makes of a version or an escaping that is none
+        encode, content_type = choose_encoder("")
     return encode(_Ours()), content_type
 
 

@@ -3,12 +3,12 @@
 from django.urls import path
 
 from credfirewall.api import urls as api
-from credfirewall.audit import metrics
+from credfirewall.api.metrics import MetricsView
 from credfirewall.audit.views import EventsView
 
 app_name = "credfirewall"
 urlpatterns = [
     *api.urlpatterns,
-    path("metrics", metrics.view, name="metrics"),
+    path("metrics", MetricsView.as_view(), name=MetricsView.endpoint),
     path("api/v1/audit/events", EventsView.as_view(), name=EventsView.endpoint),
 ]

@@ -4,7 +4,8 @@ Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL, A
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS (STARTTLS: 1 unless
 EMAIL_HOST is this machine), DEFAULT_FROM_EMAIL, STATIC_ROOT, BEHIND_PROXY (1 where a proxy ends TLS
 and always sets X-Forwarded-Proto itself), TRUSTED_PROXIES (how many add to X-Forwarded-For),
-AUDIT_ANCHOR (a file where seal heads are kept, outside of the database's reach).
+AUDIT_ANCHOR (a file where seal heads are kept, outside of the database's reach), METRICS_TOKEN (with
+which Prometheus may scrape).
 """
 
 import os
@@ -37,6 +38,7 @@ CREDFIREWALL = {
     "SINGLE_PROCESS": False,
     "AUDIT_KEY": environment.required("AUDIT_KEY", "the output of `openssl rand -base64 32`"),
     "AUDIT_ANCHOR": os.environ.get("AUDIT_ANCHOR"),
+    "METRICS_TOKEN": os.environ.get("METRICS_TOKEN") or None,
     "TRUSTED_PROXIES": environment.number("TRUSTED_PROXIES", default=0),
 }
 

@@ -46,6 +46,7 @@ CONTRACT: dict[str, Any] = {
     "AUDIT_PUBLIC_KEY": None,
     "API_AUTHENTICATION": None,
     "API_PERMISSIONS": None,
+    "METRICS_TOKEN": None,
 }
 
 

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from credfirewall.api.metrics import MetricsView
 from credfirewall.api.negotiation import JSONRenderer, OpenAPIRenderer, PageRenderer
 from credfirewall.api.operations import Operation
 from credfirewall.api.schema import SESSION, schema
@@ -16,6 +17,8 @@ from credfirewall.api.views import ApiView, chosen
 from credfirewall.conf import conf
 
 Json = dict[str, Any]
+SCRAPER_SCHEME = "metricsToken"
+"""The scheme by which a scraper signs in."""
 
 
 def served(request: Request, own_path: str) -> Json:
@@ -33,6 +36,9 @@ def served(request: Request, own_path: str) -> Json:
             operation["security"] = [{name: []} for name in names]
             for name in names:
                 schemes.setdefault(name, {"type": "http", "scheme": name})
+        if operation["x-endpoint"] == MetricsView.endpoint and conf.METRICS_TOKEN:
+            operation["security"].append({SCRAPER_SCHEME: []})
+            schemes[SCRAPER_SCHEME] = {"type": "http", "scheme": "bearer"}
     document["components"]["securitySchemes"] = schemes
     return document
 

@@ -115,6 +115,12 @@ UNAVAILABLE = Problem(503, "unavailable", "Out of service", "Try again later.")
 AUDIT_UNAVAILABLE = Problem(
     503, AuditUnavailable.code, "The audit log is out of service", "So this was not done."
 )
+METRICS_NOT_INSTALLED = Problem(
+    503,
+    "metrics_not_installed",
+    "There are no metrics",
+    'The site has to install them: pip install "django-credfirewall[metrics]".',
+)
 SOURCE_UNAVAILABLE = Problem(
     503, SourceUnavailable.code, "A source is out of service", "Try again later."
 )

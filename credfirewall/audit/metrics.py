@@ -1,16 +1,13 @@
-"""What the log counts, and the page with all metrics: see docs/metrics.md."""
+"""What the log counts: see docs/metrics.md."""
 
 import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import Any
 
 from django.db import router
 from django.db.models import Count, Min
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
 from credfirewall import metrics
 from credfirewall.audit import sealing
@@ -19,10 +16,7 @@ from credfirewall.audit.models import AuditEvent, AuditSeal
 from credfirewall.metrics import Counter, Reading
 from credfirewall.signals import audit_recorded
 
-PERMISSION = "credfirewall.view_auditevent"
-FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
 MOST_WAITING = 100_000
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 _events = Counter("audit_events", "Recorded audit events.", "event", "outcome")
 _failures = Counter("audit_failures", "Audit events that could not be stored.", "event")
@@ -34,49 +28,6 @@ def connect() -> None:
     audit_recorded.connect(_recorded, dispatch_uid="credfirewall.audit.metrics")
     logging.getLogger("credfirewall.audit").addFilter(_counting)
     metrics.asked("seal lag", _seal_lag)
-
-
-@require_safe
-def view(request: HttpRequest) -> HttpResponse:
-    """Show all metrics to staff with the permission, and to a scraper on this very machine."""
-    if not (_is_local(request) or _is_allowed(request)):
-        return _text(b"You may not see this.\n", 403)
-    if not metrics.ENABLED:
-        return _text(b'There are none: pip install "django-credfirewall[metrics]".\n', 404)
-    body, content_type = metrics.exposition(request.headers.get("Accept", ""))
-    return _text(body, 200, content_type)
-
-
-def _text(
-    body: bytes, status: int, content_type: str = "text/plain; charset=utf-8"
-) -> HttpResponse:
-    headers = {
-        "Cache-Control": "no-store",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return HttpResponse(body, status=status, content_type=content_type, headers=headers)
-
-
-def _is_allowed(request: HttpRequest) -> bool:
-    user: Any = getattr(request, "user", None)
-    return bool(user and user.is_active and user.is_staff and user.has_perm(PERMISSION))
-
-
-def _is_local(request: HttpRequest) -> bool:
-    """Whether the request was made on this machine, to this machine, and forwarded by nobody.
-
-    Behind a proxy on the same machine every visitor has a loopback address, so that alone says
-    nothing: a proxy adds headers, or passes on the name by which the visitor knows the site.
-    """
-    meta = request.META
-    try:
-        here = ip_address(meta.get("REMOTE_ADDR", "")).is_loopback
-    except ValueError:
-        return False
-    name = meta.get("HTTP_HOST", "").rpartition(":")[0] or meta.get("HTTP_HOST", "")
-    forwarded = any(key in FORWARDED or key.startswith("HTTP_X_FORWARDED") for key in meta)
-    return here and not forwarded and name in LOOPBACK_NAMES
 
 
 # What is counted

@@ -209,6 +209,7 @@ def test_codes_are_unique_and_stable() -> None:
         (500, "internal_error"),
         (503, "unavailable"),
         (503, "audit_unavailable"),
+        (503, "metrics_not_installed"),
         (503, "source_unavailable"),
     }
 
