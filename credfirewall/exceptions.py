@@ -151,3 +151,17 @@ class RandomnessFailed(CredfirewallError):  # noqa: N818 - an outcome, named as 
     """The source of randomness cannot be one: what it gives was refused again and again."""
 
     code = "randomness_failed"
+
+
+class PolicyUnsatisfiable(CredfirewallError, ValueError):  # noqa: N818 - an outcome, named as one
+    """What is drawn from a spec was refused by the project's validators again and again.
+
+    ``codes`` are those of the rules that it broke.
+    """
+
+    code = "policy_unsatisfiable"
+
+    def __init__(self, codes: tuple[str, ...]) -> None:
+        broken = ", ".join(codes) or "its own specification"
+        super().__init__(f"what is generated like this breaks the policy: {broken}")
+        self.codes = codes

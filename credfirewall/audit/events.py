@@ -185,12 +185,18 @@ class ScreeningRecovered(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordGenerated(Event):
-    """Values were generated. The specification and the entropy are kept, never a value."""
+    """Values were generated. The specification and the entropy are kept, never a value.
+
+    ``length`` is that of the longest. ``spec`` names the options that were given; of numbers and
+    truth values also which, of texts never.
+    """
 
     kind: Code
     count: int
     length: int
     entropy_bits: float
+    spec: tuple[Code, ...] = ()
+    policy_checked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

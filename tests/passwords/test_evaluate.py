@@ -13,7 +13,9 @@ from django.utils import translation
 from pytest_django import Settings
 
 from credfirewall.audit.models import AuditEvent
-from credfirewall.passwords.evaluating import aevaluate, check, evaluate, stranger
+from credfirewall import passwords
+from credfirewall.passwords import aevaluate, evaluate
+from credfirewall.passwords.evaluating import check, stranger
 from credfirewall.passwords.violations import Evaluation
 from credfirewall.screening.verdict import Status
 from credfirewall.signals import password_breached
@@ -239,10 +241,8 @@ class TestRecords:
         use(
             settings,
             f"{OURS}.ContextWordsValidator",
+            f"{DJANGOS}.UserAttributeSimilarityValidator",
         )
-        settings.AUTH_PASSWORD_VALIDATORS += [
-            {"NAME": f"{DJANGOS}.UserAttributeSimilarityValidator"}
-        ]
         with breached(), django_assert_num_queries(0):
             alone = evaluate("jo.baker.2024", user=stranger("josephine", ""))
             found = evaluate("jo.baker.2024", user=stranger("", "jo.baker@example.com"))
@@ -251,3 +251,8 @@ class TestRecords:
         assert "password_context_word" in found.codes
         assert near.codes == ("password_too_similar",)
         assert stranger("", "") is None
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="evaluat'"):
+        passwords.evaluat  # noqa: B018 - the point

@@ -99,7 +99,8 @@ def test_lists_are_no_screening_for_breaches(settings: Settings) -> None:
 def test_djangos_validators(settings: Settings) -> None:
     names = ("MinimumLength", "UserAttributeSimilarity", "CommonPassword", "NumericPassword")
     use(settings, *(f"{DJANGOS}.{name}Validator" for name in names))
-    assert [(each["code"], each["browser_check"]) for each in rules()] == [
+    found: list[tuple[Any, Any]] = [(each["code"], each["browser_check"]) for each in rules()]
+    assert found == [
         ("password_too_short", {"kind": "length", "minimum": 8, "normalization": None}),
         ("password_too_similar", None),
         ("password_too_common", None),
@@ -110,7 +111,8 @@ def test_djangos_validators(settings: Settings) -> None:
 
 def test_a_hosts_validators(settings: Settings) -> None:
     use(settings, *(f"{__name__}.{name}" for name in ("Polite", "Known", "Odd")))
-    assert [(each["code"], each["browser_check"]) for each in rules()] == [
+    found: list[tuple[Any, Any]] = [(each["code"], each["browser_check"]) for each in rules()]
+    assert found == [
         (None, None), ("rude", {"kind": "polite"}), (None, None)
     ]  # fmt: skip
     assert {each["text"] for each in rules()} == {"Be polite."}
