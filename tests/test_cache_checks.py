@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 import credfirewall
 from tests.checked import CACHE, ids, only
+from tests.naming import same_everywhere
 
 BACKENDS = "django.core.cache.backends"
 REDIS = f"{BACKENDS}.redis.RedisCache"
@@ -202,7 +203,7 @@ def test_cache_whose_serializer_cannot_be_had(
             'CONNECTION_POOL_KWARGS["retry"] is not set.',
         ),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_cache_that_may_hang(slow: dict[str, Any], named: str) -> None:
     changes = cache(DJANGO_REDIS, SERIALIZER=JSON, **slow)
@@ -243,7 +244,7 @@ class OwnMemcached(BaseMemcachedCache): ...
             "this client of Memcached is not known to give up sooner.",
         ),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_memcached_that_may_hang(backend: str, options: dict[str, Any], named: str) -> None:
     """Only what each client reads is asked of it."""

@@ -10,6 +10,7 @@ from redis.retry import Retry
 
 from credfirewall.screening.cache import PATIENCE
 from credfirewall.screening.clients import SHORT, loose_options, pool_mates
+from tests.naming import same_everywhere
 
 DJANGO_REDIS = "django_redis.cache.RedisCache"
 DJANGO = "django.core.cache.backends.redis.RedisCache"
@@ -65,7 +66,7 @@ def test_short_is_twice_the_patience_with_an_operation() -> None:
             {"socket_connect_timeout": None, "socket_timeout": None, "retry": None},
         ),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_loose_options(config: dict[str, Any], loose: dict[str, object]) -> None:
     assert loose_options(config) == loose
@@ -105,7 +106,7 @@ BARE: dict[str, Any] = {"CONNECTION_POOL_KWARGS": {"retry": NEVER}}
             {ANSWER: 10.0},
         ),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_what_the_location_says_comes_first(
     config: dict[str, Any], loose: dict[str, object]
@@ -156,7 +157,7 @@ def test_what_is_no_retry_may_try_again(retry: object) -> None:
         ({}, False),
         (None, False),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_pool_mates(other: Any, mates: bool) -> None:
     ours = short()

@@ -5,6 +5,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from credfirewall.screening.cache import Reach
+from tests.naming import same_everywhere
 
 SHORT = {
     "SOCKET_CONNECT_TIMEOUT": 0.3,
@@ -30,7 +31,7 @@ def alias(backend: str, at: str, options: dict[str, object]) -> dict[str, object
         ("redis://10.0.0.1/0", {**SHORT, "SERIALIZER": "x"}, Reach.BOUNDED),
         ("redis://10.0.0.1/1", {}, Reach.BOUNDED),
     ],
-    ids=repr,
+    ids=same_everywhere,
 )
 def test_another_alias(at: str, options: dict[str, object], reach: Reach) -> None:
     ours = alias("django_redis.cache", "redis://10.0.0.1/0", SHORT)
