@@ -13,6 +13,8 @@ class CredfirewallConfig(AppConfig):
 
     def ready(self) -> None:
         from credfirewall import checks
+        from credfirewall.api import keys
+        from credfirewall.audit import api_log
         from credfirewall.audit import metrics as audit_metrics
         from credfirewall.audit import panels as audit_panels
         from credfirewall.audit import receivers
@@ -22,6 +24,8 @@ class CredfirewallConfig(AppConfig):
         checks.register()
         blocklist.connect()
         receivers.connect()
+        api_log.connect()
+        keys.connect()
         audit_metrics.connect()
         audit_panels.register()
         screening_panels.register()

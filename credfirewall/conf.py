@@ -111,6 +111,18 @@ def rates(value: object) -> Problem:
     return None
 
 
+def on_failure(value: object) -> Problem:
+    if not isinstance(value, Mapping):
+        return 'must be a dict such as {"generate": "closed"}'
+    known = [name for name in DEFAULT_RATES if name != "hibp"]
+    for name, how in value.items():
+        if name not in known:
+            return f"has an unknown rate {name!r}; known are {', '.join(known)}"
+        if how not in ("open", "closed"):
+            return f'has {name!r} = {how!r}, which is neither "open" nor "closed"'
+    return None
+
+
 def keys(value: object) -> Problem:
     problem = 'must be a list of {"id": ..., "key": ...}'
     if not isinstance(value, list | tuple):
@@ -181,7 +193,22 @@ def assuming(profile: str) -> Iterator[None]:
 
 SETTINGS: dict[str, Setting[Any]] = {}
 
-DEFAULT_RATES = {"generate": "60/m", "check": "60/m", "redeem": "10/m", "hibp": "6000/m"}
+DEFAULT_RATES = {
+    "generate": "60/m",
+    "check": "60/m",
+    "policy": "300/m",
+    "redeem": "10/m",
+    "range": "600/m",
+    "audit": "120/m",
+    "docs": "60/m",
+    "metrics": "60/m",
+    "health": "600/m",
+    "auth_failure": "20/m",
+    "hibp": "6000/m",
+}
+CLOSED_WITHOUT_CACHE = ("check", "redeem")
+"""Rates without which there is no answer, unless RATES_ON_FAILURE says otherwise: somebody could
+guess as often as they like, and see whether they are right."""
 
 
 def configured() -> Mapping[str, Any]:
@@ -222,6 +249,7 @@ class Conf:
     DELIVERY_BASE_URL = Setting[str | None](None, optional(text))
     DELIVERY_MAX_ATTEMPTS = Setting(5, integer(1, 100))
     RATES = Setting[Mapping[str, str]]({}, rates)
+    RATES_ON_FAILURE = Setting[Mapping[str, str]]({}, on_failure)
     TRUSTED_PROXIES = Setting(0, integer(0, 16))
     REQUIRE_HTTPS = Setting[bool | None](None, optional(boolean))
     AUDIT_KEY = Setting[str | Sequence[str] | None](None, optional(key_ring))
@@ -239,6 +267,11 @@ class Conf:
     def rate(self, name: str) -> Rate:
         """Return the rate of ``name``; keys that RATES leaves out keep their default."""
         return Rate.parse(self.RATES.get(name, DEFAULT_RATES[name]))
+
+    def closed_without_cache(self, name: str) -> bool:
+        """Whether what counts for the rate ``name`` is refused while nothing can be counted."""
+        usual = "closed" if name in CLOSED_WITHOUT_CACHE else "open"
+        return self.RATES_ON_FAILURE.get(name, usual) == "closed"
 
 
 conf = Conf()

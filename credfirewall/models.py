@@ -1,5 +1,6 @@
 """Re-exports: Django looks for models here."""
 
+from credfirewall.api.models import ApiKey
 from credfirewall.audit.models import (
     AuditEvent,
     AuditIdentity,
@@ -12,6 +13,7 @@ from credfirewall.audit.models import (
 from credfirewall.screening.models import BlockedWord
 
 __all__ = [
+    "ApiKey",
     "AuditEvent",
     "AuditIdentity",
     "AuditMember",

@@ -36,6 +36,7 @@ CONTRACT: dict[str, Any] = {
     "DELIVERY_BASE_URL": None,
     "DELIVERY_MAX_ATTEMPTS": 5,
     "RATES": {},
+    "RATES_ON_FAILURE": {},
     "TRUSTED_PROXIES": 0,
     "REQUIRE_HTTPS": None,
     "AUDIT_KEY": None,
@@ -217,7 +218,10 @@ def test_default_rate(name: str, limit: int, seconds: int) -> None:
 
 
 def test_there_are_no_other_rates() -> None:
-    assert list(DEFAULT_RATES) == ["generate", "check", "redeem", "hibp"]
+    assert list(DEFAULT_RATES) == [
+        *("generate", "check", "policy", "redeem", "range", "audit", "docs", "metrics", "health"),
+        *("auth_failure", "hibp"),
+    ]
     with pytest.raises(KeyError):
         conf.rate("chek")
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from credfirewall.api.metrics import MetricsView
 from credfirewall.api.negotiation import JSONRenderer, OpenAPIRenderer, PageRenderer
 from credfirewall.api.operations import Operation
-from credfirewall.api.schema import SESSION, schema
+from credfirewall.api.schema import KEY, SESSION, schema
 from credfirewall.api.views import ApiView, chosen
 from credfirewall.conf import conf
 
@@ -26,7 +26,10 @@ def served(request: Request, own_path: str) -> Json:
     document = schema()
     document["servers"] = [{"url": request.path.removesuffix(own_path) or "/"}]
     cookie = settings.SESSION_COOKIE_NAME
-    schemes = {SESSION: {"type": "apiKey", "in": "cookie", "name": cookie}}
+    schemes = {
+        SESSION: {"type": "apiKey", "in": "cookie", "name": cookie},
+        KEY: {"type": "http", "scheme": "bearer"},
+    }
     for _, _, operation in _operations(document):
         classes = chosen(conf.API_AUTHENTICATION, operation["x-endpoint"])
         if classes and operation["security"]:
@@ -45,6 +48,8 @@ def served(request: Request, own_path: str) -> Json:
 
 class SchemaView(ApiView):
     endpoint = "schema"
+    scope = "docs"
+    key_scope = "schema:read"
     renderer_classes = [JSONRenderer, OpenAPIRenderer]
     operations: ClassVar[Mapping[str, Operation]] = {
         "get": Operation({"type": "object"}, "An OpenAPI 3.1 document.")
@@ -57,6 +62,8 @@ class SchemaView(ApiView):
 
 class DocsView(ApiView):
     endpoint = "docs"
+    scope = "docs"
+    key_scope = "schema:read"
     renderer_classes = [PageRenderer]
     operations: ClassVar[Mapping[str, Operation]] = {
         "get": Operation({"type": "string"}, "A page of HTML.")

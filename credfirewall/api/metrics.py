@@ -65,6 +65,8 @@ class OpenMetricsRenderer(TextRenderer):
 
 class MetricsView(ApiView):
     endpoint = "metrics"
+    scope = "metrics"
+    key_scope = "metrics:read"
     permission = "credfirewall.view_auditevent"
     staff_only = True
     plain_http = True  # as a scraper asks on the inside, where HTTPS has ended

@@ -105,13 +105,19 @@ TOO_LARGE = Problem(413, "too_large", "The request is too large", "Its body is o
 UNSUPPORTED_MEDIA_TYPE = Problem(
     415, "unsupported_media_type", "Unsupported media type", "Send application/json."
 )
-THROTTLED = Problem(
-    429, "throttled", "Too many requests", "The Retry-After header says when to come back."
+SCOPE_MISSING = Problem(
+    403, "scope_missing", "Not allowed with this key", "The API key lacks the scope for this."
+)
+RATE_LIMITED = Problem(
+    429, "rate_limited", "Too many requests", "The Retry-After header says when to come back."
 )
 INTERNAL_ERROR = Problem(
     500, "internal_error", "Something went wrong", "It is in the server's log, and not your fault."
 )
 UNAVAILABLE = Problem(503, "unavailable", "Out of service", "Try again later.")
+LIMITS_UNAVAILABLE = Problem(
+    503, "limits_unavailable", "Limits cannot be counted", "So this was not done. Try again later."
+)
 AUDIT_UNAVAILABLE = Problem(
     503, AuditUnavailable.code, "The audit log is out of service", "So this was not done."
 )
@@ -141,7 +147,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     exceptions.MethodNotAllowed: METHOD_NOT_ALLOWED,
     exceptions.NotAcceptable: NOT_ACCEPTABLE,
     exceptions.UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE,
-    exceptions.Throttled: THROTTLED,
+    exceptions.Throttled: RATE_LIMITED,
     Http404: NOT_FOUND,
     PermissionDenied: PERMISSION_DENIED,
     BadRequest: MALFORMED,
@@ -171,7 +177,7 @@ def respond(error: Exception, _context: object = None) -> HttpResponse:
         content_type=MEDIA_TYPE,
     )
     wait = getattr(error, "wait", None)
-    if problem is THROTTLED and wait is not None:
+    if problem is RATE_LIMITED and wait is not None:
         response["Retry-After"] = str(math.ceil(wait))
     return response
 

@@ -44,7 +44,7 @@ SETTINGS = {
     "POSTPROCESSING_HOOKS": [],
     "SECURITY": [],
 }
-SESSION = "session"
+SESSION, KEY = "session", "bearer"
 PROBLEM = {
     "type": "object",
     "description": "What went wrong (RFC 9457).",
@@ -75,6 +75,10 @@ HEADERS = {
     405: {"Allow": "The methods of this endpoint."},
     429: {"Retry-After": "Seconds to wait."},
 }
+LIMIT_HEADERS = {
+    "RateLimit-Policy": "The limits that the request counts for: q requests in w seconds.",
+    "RateLimit": "What is left of each: r requests, and all of them again in t seconds.",
+}
 
 
 _building: ContextVar[bool] = ContextVar("credfirewall_building_schema", default=False)
@@ -89,14 +93,21 @@ class Schema(AutoSchema):
         operation: Any = super().get_operation(*where)
         view: Any = self.view
         operation["x-endpoint"] = view.endpoint
-        operation["security"] = [] if view.public else [{SESSION: []}]
+        operation["security"] = [] if view.public else self._schemes()
         if view.permission:
             operation["x-permission"] = view.permission
         if view.staff_only:
             operation["x-staff"] = True
         for status, group in _by_status(self._problems()).items():
             operation["responses"][str(status)] = _response(status, group)
+        for response in operation["responses"].values():
+            response["headers"] = {**response.get("headers", {}), **_headers(LIMIT_HEADERS)}
         return operation
+
+    def _schemes(self) -> list[dict[str, list[str]]]:
+        """Name the ways to sign in; with the one of a key, the scope that it needs."""
+        view: Any = self.view
+        return [{SESSION: []}, *([{KEY: [view.key_scope]}] if view.key_scope else [])]
 
     def get_components(self, *_where: Any) -> dict[str, Any]:
         return {}  # what DRF's own generator asks for
@@ -173,12 +184,16 @@ class Schema(AutoSchema):
             yield from (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE)
         if not view.public:
             yield from (problems.NOT_AUTHENTICATED, problems.PERMISSION_DENIED)
+            yield problems.SCOPE_MISSING
             if self.method not in {"GET", "HEAD"}:
                 yield problems.CSRF_FAILED
+        if view.get_authenticators():
+            yield problems.AUTHENTICATION_FAILED
         if view.own_pages_only:
             yield problems.CROSS_SITE
         if not view.plain_http:
             yield problems.HTTPS_REQUIRED
+        yield from (problems.RATE_LIMITED, problems.LIMITS_UNAVAILABLE)
         yield from (problems.NOT_ACCEPTABLE, *operation.problems, problems.INTERNAL_ERROR)
 
 
@@ -190,16 +205,19 @@ def _by_status(found: Iterable[Problem]) -> Mapping[int, list[Problem]]:
 
 
 def _response(status: int, group: Sequence[Problem]) -> dict[str, Any]:
-    headers = {
-        name: {"schema": {"type": "string"}, "description": text}
-        for name, text in HEADERS.get(status, {}).items()
-    }
+    headers = _headers(HEADERS.get(status, {}))
     examples = {problem.code: {"value": _example(problem)} for problem in group}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         "description": "; ".join(f"`{each.code}`: {each.title}" for each in group),
         **({"headers": headers} if headers else {}),
         "content": {problems.MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+def _headers(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"schema": {"type": "string"}, "description": text} for name, text in texts.items()
     }
 
 

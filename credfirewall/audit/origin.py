@@ -10,6 +10,7 @@ from typing import Any
 from django.core import mail
 
 from credfirewall.addresses import Address, client_address
+from credfirewall.api.models import ApiKey
 from credfirewall.audit.events import NOBODY, Party
 from credfirewall.audit.text import bounded
 
@@ -29,7 +30,7 @@ class Origin:
     @classmethod
     def of_request(cls, request: Any) -> "Origin":
         """Return the origin of a Django request; its user is asked for when something happens."""
-        return cls.of_meta(request.META, lambda: Party.of(getattr(request, "user", None)))
+        return cls.of_meta(request.META, lambda: caller(request))
 
     @classmethod
     def of_meta(cls, meta: Mapping[str, Any], actor: Callable[[], Party]) -> "Origin":
@@ -41,6 +42,17 @@ class Origin:
             bounded(meta.get("HTTP_USER_AGENT", ""), 256),
             bounded(next(filter(None, identifiers), ""), 64),
         )
+
+
+def caller(request: Any) -> Party:
+    """Return who makes a request: the API key that it came with, or else its user."""
+    user = getattr(request, "user", None)
+    key = getattr(request, "auth", None)  # after the user: REST framework finds both together
+    return party_of_key(key) if isinstance(key, ApiKey) else Party.of(user)
+
+
+def party_of_key(key: ApiKey) -> Party:
+    return Party("api_key", key.public_id, key.name)
 
 
 MOST_PENDING = 1000

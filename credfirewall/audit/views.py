@@ -19,6 +19,8 @@ from credfirewall.audit.services import record
 
 class EventsView(ApiView):
     endpoint = "audit-events"
+    scope = "audit"
+    key_scope = "audit:read"
     permission = "credfirewall.view_auditevent"
     staff_only = True
     own_pages_only = True

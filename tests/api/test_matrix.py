@@ -17,6 +17,7 @@ STAFF_WITH_PERMISSION = dict.fromkeys(CALLERS, 403) | {
     "superuser": 200,
 }
 VIEW = "credfirewall.view_auditevent"
+CHALLENGES = 'Bearer realm="credfirewall", Session realm="credfirewall"'
 # By name of the endpoint: method, path, the permission that counts, who gets what.
 MATRIX = {
     "healthz": ("GET", "/healthz", "", ANYBODY),
@@ -35,7 +36,7 @@ def test_who_may(client: Client, endpoint: str, caller: str) -> None:
     response = client.generic(method, path)
     assert response.status_code == expected[caller]
     if expected[caller] == 401:
-        assert response["WWW-Authenticate"] == 'Session realm="credfirewall"'
+        assert response["WWW-Authenticate"] == CHALLENGES
         assert response.json()["code"] == "not_authenticated"
     if expected[caller] == 403:
         assert "WWW-Authenticate" not in response

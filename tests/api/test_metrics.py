@@ -8,6 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from credfirewall import metrics
+from tests.api.test_matrix import CHALLENGES
 from tests.api.test_problems import check
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_endpoints")]
@@ -52,16 +53,20 @@ class TestScraper:
     )
     def test_who_has_it_not_is_told_how_to_sign_in(self, client: Client, header: str) -> None:
         response = scrape(client, header)
-        assert refused(response).startswith('Bearer realm="credfirewall metrics", ')
+        is_token = header.startswith("Bearer")
+        check(response, 401, "authentication_failed" if is_token else "not_authenticated")
+        challenges = f'Bearer realm="credfirewall metrics", {CHALLENGES}'
+        assert response["WWW-Authenticate"] == challenges
         assert TOKEN not in response.content.decode()
 
     def test_a_wrong_token_is_not_made_good_by_a_session(self, admin_client: Client) -> None:
-        refused(scrape(admin_client, "Bearer wrong"))
+        check(scrape(admin_client, "Bearer wrong"), 401, "authentication_failed")
         assert admin_client.get("/metrics").status_code == 200
 
     @pytest.mark.parametrize("path", ["/api/v1/audit/events", "/api/v1/schema"])
     def test_it_opens_nothing_else(self, client: Client, path: str) -> None:
-        refused(client.get(path, headers={"Authorization": f"Bearer {TOKEN}"}))
+        response = client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
+        check(response, 401, "authentication_failed")
 
     def test_a_host_that_replaces_authentication_replaces_not_the_token(
         self, client: Client, settings: Settings
@@ -80,7 +85,8 @@ class TestScraper:
     def test_the_schema_says_so(self, admin_client: Client) -> None:
         document = admin_client.get("/api/v1/schema").json()
         security = document["paths"]["/metrics"]["get"]["security"]
-        assert security == [{"session": []}, {"metricsToken": []}]
+        key = {"bearer": ["metrics:read"]}
+        assert security == [{"session": []}, key, {"metricsToken": []}]
         schemes = document["components"]["securitySchemes"]
         assert schemes["metricsToken"] == {"type": "http", "scheme": "bearer"}
 
@@ -91,13 +97,18 @@ def test_without_a_token_there_is_no_scraper(
 ) -> None:
     settings.CREDFIREWALL = {"METRICS_TOKEN": token}
     for header in ("Bearer", "Bearer ", "Bearer None", ""):
-        assert "metrics" not in refused(scrape(client, header))
+        response = scrape(client, header)
+        check(response, 401, "authentication_failed" if header else "not_authenticated")
+        assert response["WWW-Authenticate"] == CHALLENGES
 
 
 def test_a_scheme_that_nobody_set_up_is_not_in_the_schema(admin_client: Client) -> None:
     document = admin_client.get("/api/v1/schema").json()
-    assert document["paths"]["/metrics"]["get"]["security"] == [{"session": []}]
-    assert set(document["components"]["securitySchemes"]) == {"session"}
+    assert document["paths"]["/metrics"]["get"]["security"] == [
+        {"session": []},
+        {"bearer": ["metrics:read"]},
+    ]
+    assert set(document["components"]["securitySchemes"]) == {"session", "bearer"}
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1:8000", "localhost"])

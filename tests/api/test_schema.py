@@ -82,6 +82,7 @@ def test_errors_that_can_happen_are_described() -> None:
     }
     assert codes == {
         *("invalid", "not_authenticated", "permission_denied", "cross_site", "https_required"),
+        *("authentication_failed", "scope_missing", "rate_limited", "limits_unavailable"),
         *("not_acceptable", "internal_error", "audit_unavailable"),
     }
     assert "WWW-Authenticate" in responses["401"]["headers"]
@@ -138,10 +139,14 @@ def test_the_schema_says_how_callers_sign_in(admin_client: Client, settings: Set
     document = admin_client.get("/api/v1/schema").json()
     assert document["components"]["securitySchemes"] == {
         "session": {"type": "apiKey", "in": "cookie", "name": "own"},
+        "bearer": {"type": "http", "scheme": "bearer"},
         "basic": {"type": "http", "scheme": "basic"},
     }
     assert document["paths"]["/healthz"]["get"]["security"] == []
-    assert document["paths"]["/api/v1/schema"]["get"]["security"] == [{"session": []}]
+    assert document["paths"]["/api/v1/schema"]["get"]["security"] == [
+        {"session": []},
+        {"bearer": ["schema:read"]},
+    ]
     assert document["paths"][EVENTS]["get"]["security"] == [{"basic": []}, {"session": []}]
     validate_schema(document)
 

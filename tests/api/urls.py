@@ -43,6 +43,7 @@ ERRORS: Mapping[str, Exception] = {
 
 class RaisingView(ApiView):
     endpoint = "raising"
+    scope = "health"
     public: ClassVar[bool] = True
 
     def get(self, _request: Request, name: str) -> Response:
@@ -53,6 +54,7 @@ class HalfDoneView(ApiView):
     """Writes, and fails."""
 
     endpoint = "half-done"
+    scope = "health"
     public: ClassVar[bool] = True
 
     def get(self, _request: Request, name: str) -> Response:
@@ -64,6 +66,7 @@ class EchoView(ApiView):
     """Reads a body."""
 
     endpoint = "echo"
+    scope = "health"
 
     def post(self, request: Request) -> Response:
         return Response({"data": request.data})
@@ -73,6 +76,7 @@ class UnspeakableView(ApiView):
     """Answers what is no JSON."""
 
     endpoint = "unspeakable"
+    scope = "health"
     public: ClassVar[bool] = True
 
     def get(self, _request: Request) -> Response:

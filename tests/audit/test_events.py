@@ -98,6 +98,7 @@ class TestTheList:
         vital = {name for name, kind in EVENTS.items() if kind.vital}
         deliveries = {name for name in EVENTS if name.startswith("delivery_")}
         assert vital == deliveries | {
+            "api_key_created", "api_key_rotated", "api_key_revoked",
             "key_rotated", "audit_exported", "audit_purged", "audit_erased",
         }  # fmt: skip
 
