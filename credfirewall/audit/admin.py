@@ -23,7 +23,7 @@ from django.urls import URLPattern, path
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from credfirewall.audit import dashboard, evidence, exporting, labels, listing
+from credfirewall.audit import dashboard, denials, evidence, exporting, labels, listing
 from credfirewall.audit.events import EVENTS, AuditRead, Code, Party
 from credfirewall.audit.listing import Cursor, Filters, Page, Selection
 from credfirewall.audit.models import AuditEvent
@@ -88,7 +88,7 @@ class AuditEventAdmin(ModelAdmin):
             "timeline": self.timeline_view,
             "export": self.export_view,
         }
-        return [
+        pages = [
             *(
                 path(
                     f"{name}/",
@@ -99,6 +99,7 @@ class AuditEventAdmin(ModelAdmin):
             ),
             *super().get_urls(),
         ]
+        return denials.watched(pages)
 
     # Pages
 
@@ -233,7 +234,7 @@ class AuditEventAdmin(ModelAdmin):
         # Reading is an event: a foreign page's image must not write some in a reader's name.
         foreign = request.headers.get("Sec-Fetch-Site", "") in {"cross-site", "same-site"}
         if foreign and request.headers.get("Sec-Fetch-Mode") != "navigate":
-            raise PermissionDenied
+            raise denials.AskedElsewhere
         return None
 
     def _using(self) -> str:
