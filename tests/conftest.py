@@ -31,6 +31,11 @@ def _empty_cache() -> Iterator[None]:
             cache.clear()
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings_xdist_suffix() -> None:
+    """Nothing: the plugin has named a database for each process, and for those it starts."""
+
+
 def valkey_or_give_up(config: pytest.Config) -> Server:
     try:
         return start_valkey()

@@ -1,10 +1,17 @@
-"""Chooses the database before Django is set up, and keeps account of what could not start."""
+"""Chooses the database before Django is set up, and keeps account of what could not start.
 
+The whole suite is shared out to a process a processor (pytest-xdist). The session that starts these
+starts the server, too; each of them has a database of its own in it.
+"""
+
+import gc
 import os
 import signal
 import tempfile
 from collections.abc import Generator
-from typing import NoReturn
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
@@ -20,7 +27,11 @@ CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CE
 SERVERS = {"postgresql": ("PostgreSQL", start_postgres), "mariadb": ("MariaDB", start_mariadb)}
 """What `--database` starts; SQLite needs nothing to be started."""
 
+MOST_WORKERS = 8
+"""What the connections of one database server are enough for."""
+
 missing = pytest.StashKey[dict[str, str]]()
+deselected = pytest.StashKey[int]()
 
 
 def in_ci() -> bool:
@@ -45,31 +56,82 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Runs ahead of pytest-django, which loads the settings in this same hook."""
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One a processor for all tests or a folder of them; those of a file are done sooner alone."""
+    folders = all(Path(argument).is_dir() for argument in config.args)
+    if not folders or config.getoption("keyword") or config.getoption("lf"):
+        return 0
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+def clear_environment() -> None:
+    """Nothing of it may send the tests elsewhere."""
     for name in list(os.environ):
         outside = name.startswith(OUTSIDE) and name != REAL_RANGES
         if outside or name.lower() in PROXIES or name in CERTIFICATES:
             del os.environ[name]
-    # So that a session that is told to end, by a supervisor say, cleans up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    early_config.stash[missing] = {}
+
+
+def choose_database(config: pytest.Config) -> str:
+    """The URL of what the session has chosen, its server started."""
     files = tempfile.TemporaryDirectory(prefix="credfirewall-tests-")
-    early_config.add_cleanup(files.cleanup)
-    os.environ["DATABASE_URL"] = f"sqlite:///{files.name}/test.sqlite3"
-    if chosen := SERVERS.get(early_config.known_args_namespace.database):
+    config.add_cleanup(files.cleanup)
+    if chosen := SERVERS.get(config.known_args_namespace.database):
         title, start = chosen
         try:
             server = start()
         except Unavailable as error:
-            early_config.stash[missing][title] = str(error)
+            config.stash[missing][title] = str(error)
             if in_ci():
                 raise pytest.UsageError(f"could not start: {error}") from error
         else:
-            early_config.add_cleanup(server.stop)
-            os.environ["DATABASE_URL"] = server.url.rpartition("/")[0] + "/credfirewall"
+            config.add_cleanup(server.stop)
+            return server.url.rpartition("/")[0] + "/credfirewall"
+    return f"sqlite:///{files.name}/test.sqlite3"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Runs ahead of pytest-django, which loads the settings in this same hook."""
+    # So that a session that is told to end, by a supervisor say, cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    early_config.stash[missing] = {}
+    early_config.stash[deselected] = 0
+    # It goes, because a session that a test starts is not one that shares the tests with others.
+    if worker := os.environ.pop("PYTEST_XDIST_WORKER", ""):
+        os.environ["DATABASE_URL"] += f"_{worker}"
+    else:
+        clear_environment()
+        os.environ["DATABASE_URL"] = choose_database(early_config)
     yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that is to share the tests what could not start."""
+    node.workerinput["missing"] = node.config.stash[missing]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[missing].update(getattr(config, "workerinput", {}).get("missing", {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a process that shared the tests has to tell beside its reports."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[missing].update(told.get("missing", {}))
+    # Each has selected for itself, all the same.
+    reporter = node.config.pluginmanager.getplugin("terminalreporter")
+    reporter.stats["deselected"] = [SimpleNamespace()] * told.get("deselected", 0)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[deselected] += len(items)
 
 
 def touches_database(item: pytest.Item) -> bool:
@@ -102,11 +164,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"{server[0]} could not start: {reason}"))
 
 
+def pytest_collection_finish() -> None:
+    """Hundreds of tests collect garbage: what is here by now is none, and need not be gone over."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that has skipped all of its tests has run nothing, and does not say "passed"."""
-    server = SERVERS.get(session.config.getoption("--database"))
-    if server and server[0] in session.config.stash[missing] and not session.exitstatus:
+    config = session.config
+    server = SERVERS.get(config.getoption("--database"))
+    if server and server[0] in config.stash[missing] and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    if hasattr(config, "workeroutput"):
+        told = {"missing": config.stash[missing], "deselected": config.stash[deselected]}
+        config.workeroutput.update(told)
 
 
 def pytest_terminal_summary(

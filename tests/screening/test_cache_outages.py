@@ -18,6 +18,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from credfirewall.screening import cache
 from credfirewall.screening.cache import AVOID, FIRST_PATIENCE, PATIENCE, SharedCache
 from credfirewall.screening.steps import Steps, arun, run
 from credfirewall.screening.verdict import Reason
@@ -234,10 +235,13 @@ class TestOneThatFailsNowAndThen:
     """Elsewhere reads and does not write."""
 
     @pytest.fixture(autouse=True)
-    def _elsewhere(self, settings: Settings, configure: Configure) -> None:
+    def _elsewhere(self, settings: Settings, configure: Configure) -> Iterator[None]:
         settings.CACHES = {"default": backend(Elsewhere)}
         configure(HIBP_DEADLINE=2)
         Elsewhere.asked = 0
+        yield
+        # A write that nobody waited for would be logged in the next test.
+        assert eventually(lambda: not cache._pool._open)
 
     def test_that_is_logged_once_and_by_class_alone(
         self, check: Check, hibp: RangeServer, caplog: pytest.LogCaptureFixture
