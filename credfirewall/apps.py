@@ -13,9 +13,11 @@ class CredfirewallConfig(AppConfig):
 
     def ready(self) -> None:
         from credfirewall import checks
-        from credfirewall.audit import api_log, receivers
+        from credfirewall.api import keys
+        from credfirewall.audit import api_log
         from credfirewall.audit import metrics as audit_metrics
         from credfirewall.audit import panels as audit_panels
+        from credfirewall.audit import receivers
         from credfirewall.screening import panels as screening_panels
         from credfirewall.screening.sources import blocklist
 
@@ -23,6 +25,7 @@ class CredfirewallConfig(AppConfig):
         blocklist.connect()
         receivers.connect()
         api_log.connect()
+        keys.connect()
         audit_metrics.connect()
         audit_panels.register()
         screening_panels.register()

@@ -10,15 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import AuthenticationFailed, MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credfirewall.addresses import is_local
 from credfirewall.api import problems
-from credfirewall.api.authentication import SessionAuthentication
+from credfirewall.api.authentication import KeyAuthentication, SessionAuthentication
+from credfirewall.api.limits import Limits
 from credfirewall.api.log import log
+from credfirewall.api.models import ApiKey
 from credfirewall.api.negotiation import JSONRenderer, Negotiation
 from credfirewall.api.operations import Operation
 from credfirewall.api.parsers import JSONParser
@@ -27,6 +29,7 @@ from credfirewall.api.problems import (
     CROSS_SITE,
     HTTPS_REQUIRED,
     PERMISSION_DENIED,
+    SCOPE_MISSING,
     UNAVAILABLE,
     Refusal,
 )
@@ -39,6 +42,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """On every answer, errors too."""
+
+DENIALS = (PERMISSION_DENIED, SCOPE_MISSING)
+"""What somebody meets who is known, and may not."""
 
 FOREIGN = ("cross-site", "same-site")
 BY_ITSELF = ("", "basic", "digest", "negotiate", "ntlm")
@@ -53,9 +59,14 @@ class ApiView(APIView):
     A view names its ``endpoint`` (the key in API_AUTHENTICATION and API_PERMISSIONS) and who may
     call it: anybody (``public``), who has ``permission`` (``staff_only``: and is staff), or, with
     none of these, who is signed in. ``own_pages_only`` is for a GET that writes.
+
+    ``scope`` is the rate in RATES that limits it. ``key_scope`` is what an API key needs besides;
+    no key opens what names none, unless it is public.
     """
 
     endpoint: ClassVar[str]
+    scope: ClassVar[str]
+    key_scope: ClassVar[str] = ""
     operations: ClassVar[Mapping[str, Operation]] = {}
     public: ClassVar[bool] = False
     permission: ClassVar[str] = ""
@@ -63,7 +74,7 @@ class ApiView(APIView):
     own_pages_only: ClassVar[bool] = False
     plain_http: ClassVar[bool] = False
 
-    authentication_classes = [SessionAuthentication]
+    authentication_classes = [KeyAuthentication, SessionAuthentication]
     permission_classes = [Allowed]
     parser_classes = [JSONParser]
     renderer_classes = [JSONRenderer]
@@ -84,13 +95,14 @@ class ApiView(APIView):
         # Django's cache for a whole site heeds "private", and not "no-store".
         request._cache_update_cache = False  # type: ignore[attr-defined]  # not in the stubs
         response: HttpResponseBase
+        self.limits = Limits(self.scope, request)
         try:
             response = super().dispatch(request, *args, **kwargs)
             if isinstance(response, Response):
                 response.render()  # here, where an error is answered by a problem
         except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
             response = problems.respond(error)
-        for name, value in HEADERS.items():
+        for name, value in {**HEADERS, **self.limits.headers()}.items():
             response[name] = value
         return response
 
@@ -99,12 +111,30 @@ class ApiView(APIView):
             raise Refusal(HTTPS_REQUIRED)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(str(request.method))
+        self.limits.of_address()
         if self.own_pages_only and is_foreign(request):
             raise Refusal(CROSS_SITE)
         super().initial(request, *args, **kwargs)
 
+    def perform_authentication(self, request: Request) -> None:
+        if "HTTP_AUTHORIZATION" in request.META:
+            self.limits.before_credentials()
+        try:
+            super().perform_authentication(request)
+        except AuthenticationFailed:
+            self.limits.after_failure()
+            raise
+        self.limits.of_caller(request.user, request.auth)
+
+    def check_permissions(self, request: Request) -> None:
+        # Not a permission class: a host that replaces those must not give every key every scope.
+        key = request.auth
+        if isinstance(key, ApiKey) and not (self.public or key.may(self.key_scope)):
+            raise Refusal(SCOPE_MISSING)
+        super().check_permissions(request)
+
     def handle_exception(self, exc: Exception) -> Any:
-        if problems.of(exc) is PERMISSION_DENIED:  # ahead of respond, which ends a transaction
+        if problems.of(exc) in DENIALS:  # ahead of the answer, which gives up a transaction
             log().access_denied(self.endpoint, self.request)
         response = problems.respond(exc)
         if response.status_code == 401:
@@ -167,6 +197,7 @@ class HealthView(ApiView):
     """For a load balancer: asks nobody who they are, and tells nothing else."""
 
     endpoint = "healthz"
+    scope = "health"
     public = True
     plain_http = True
     operations: ClassVar[Mapping[str, Operation]] = {

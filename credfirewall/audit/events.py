@@ -316,6 +316,31 @@ class LimitHit(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApiKeyCreated(Event):
+    """An API key was made for an account; ``seconds`` is how long it is valid, None for ever."""
+
+    vital = True
+    owner: Code
+    scopes: tuple[Code, ...]
+    seconds: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKeyRotated(Event):
+    """An API key got a new secret; the former one is valid for ``overlap`` seconds more."""
+
+    vital = True
+    overlap: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKeyRevoked(Event):
+    """An API key was taken back, or deleted."""
+
+    vital = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessDenied(Event):
     """Somebody who is known lacks the permission for ``endpoint``; told once a minute."""
 
