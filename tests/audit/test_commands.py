@@ -246,7 +246,7 @@ class TestVerifying:
         assert facts.pop("log")
         assert facts == {
             "sound": True, "seal": 1, "since": 0, "rows": 4, "waiting": 1, "anchored": 1,
-            "proven_against_truncation": True, "findings": [],
+            "proven_against_truncation": True, "found": 0, "counts": {}, "findings": [],
         }  # fmt: skip
 
     def test_it_is_remembered_and_recorded(self) -> None:

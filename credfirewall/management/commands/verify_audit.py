@@ -16,7 +16,7 @@ from credfirewall.exceptions import AuditUnavailable
 from credfirewall.management.audit_command import FAILED, FINDING, AuditCommand, counted
 
 SHOWN = 50
-"""Findings in the text; the JSON has all of them."""
+"""Findings in the text; the JSON has more, and how many there were of each kind."""
 
 
 class Command(AuditCommand):
@@ -57,11 +57,10 @@ Without an anchor the result is "not proven against truncation".
         status = 0 if report.is_sound else FINDING
         try:
             remember(report, using)
-            found = AuditVerified(
-                seals=report.seal, rows=report.rows, findings=len(report.findings)
-            )
+            found = AuditVerified(seals=report.seal, rows=report.rows, findings=report.total)
             record(found, using=using)
-        except (Error, AuditUnavailable) as error:
+        # The last three are what Django raises over a log that cannot be read.
+        except (Error, AuditUnavailable, AttributeError, TypeError, ValueError) as error:
             self.stderr.write(f"This verification could not be recorded: {error}")
             return status or FAILED
         return status
@@ -71,8 +70,8 @@ Without an anchor the result is "not proven against truncation".
             f"{finding.fault} {finding.where}: {finding.text}"
             for finding in report.findings[:SHOWN]
         ]
-        if len(report.findings) > SHOWN:
-            lines.append(f"... and {len(report.findings) - SHOWN} more: see --json")
+        if (more := report.total - len(lines)) > 0:
+            lines.append(f"... and {more:,} more: see --json")
         lines.append(_summary(report))
         style = self.style.SUCCESS if report.is_sound else self.style.ERROR
         return style("\n".join(lines))
@@ -85,9 +84,7 @@ def _summary(report: Report) -> str:
     )
     if report.since:
         read = f"Rows sealed since seal {report.since}: {read}"
-    found = (
-        f"{counted(len(report.findings), 'finding')}." if report.findings else "Nothing is wrong."
-    )
+    found = "Nothing is wrong." if report.is_sound else f"{counted(report.total, 'finding')}."
     if report.anchored is None:
         proof = "Not proven against truncation: there is no anchor."
     elif report.anchored < report.seal:
@@ -109,6 +106,8 @@ def _facts(report: Report) -> dict[str, Any]:
         "waiting": report.waiting,
         "anchored": report.anchored,
         "proven_against_truncation": (report.anchored or -1) >= report.seal,
+        "found": report.total,
+        "counts": {fault: number for fault, number in report.counts.items() if number},
         "findings": [
             {"fault": finding.fault, "where": finding.where, "text": finding.text}
             for finding in report.findings
