@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from credfirewall.api import keys
 from credfirewall.audit.models import AuditEvent
 from tests.api.conftest import HERE, new_user
+from tests.api.test_keys import bearing
 from tests.api.test_problems import check
 from tests.api.test_views import EVENTS, FAR
 from tests.audit.outage import taking_no_rows
@@ -61,6 +63,21 @@ def test_each_account_has_events_of_its_own(client: Client) -> None:
     client.force_login(new_user("eve"))
     client.get(EVENTS)
     assert len(noted()) == 2
+
+
+@pytest.mark.parametrize(
+    ("scopes", "code"),
+    [(["audit:read"], "permission_denied"), (["schema:read"], "scope_missing")],
+)
+def test_a_key_is_on_record_as_itself(
+    client: Client, dana: User, scopes: list[str], code: str
+) -> None:
+    issued = keys.create(dana, "backup", scopes)
+    check(client.get(EVENTS, headers=bearing(issued.text)), 403, code)
+    assert noted() == [(issued.key.public_id, "audit-events", "GET")]
+    assert AuditEvent.objects.get(event="access_denied").actor_type == "api_key"
+    client.get(EVENTS)
+    assert noted()[1:] == [(str(dana.pk), "audit-events", "GET")]
 
 
 def test_strangers_are_not_on_record(client: Client) -> None:
