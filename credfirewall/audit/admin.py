@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _
 
 from credfirewall.audit import dashboard, denials, evidence, exporting, labels, listing
 from credfirewall.audit.events import EVENTS, AuditRead, Code, Party
+from credfirewall.audit.identities import Name, Names
 from credfirewall.audit.listing import Cursor, Filters, Page, Selection
 from credfirewall.audit.models import AuditEvent
 from credfirewall.audit.services import record
@@ -114,7 +115,7 @@ class AuditEventAdmin(ModelAdmin):
         filters = Filters.of(request.GET)
         page = self._page(request, listing.select(filters, using, now))
         context = {
-            **self._rows(page, filters, using),
+            **self._rows(page, Names.of(page.rows, using), filters.given()),
             "title": _("Audit events"),
             "filters": filters,
             "choices": self._choices(filters, using),
@@ -146,7 +147,7 @@ class AuditEventAdmin(ModelAdmin):
         context = {
             "title": labels.event(row.event),
             "subtitle": None,
-            "row": self._row(row, listing.names([row], using)),
+            "row": self._row(row, Names.of([row], using)),
             "event": row,
             "details": _details(row),
             "findings": evidence.findings(row, using),
@@ -171,11 +172,11 @@ class AuditEventAdmin(ModelAdmin):
             not page.rows
         ):  # who is on record is no invention of whoever asks, and reading is recorded
             raise Http404(_("A timeline is somebody's."))
-        texts = listing.names_of(kind, identity, using)
+        names = Names.of(page.rows, using)
         context = {
-            **self._rows(page, Filters(), using, {"type": kind, "id": identity}),
+            **self._rows(page, names, {"type": kind, "id": identity}),
             "title": _("Timeline of %(who)s") % {"who": labels.party(kind, identity)},
-            "texts": texts,
+            "texts": names.texts(page.rows, (kind, identity)),
         }
         self._read(request, "timeline", subject=Party(kind, identity))
         return self._render(request, "timeline", context)
@@ -251,20 +252,16 @@ class AuditEventAdmin(ModelAdmin):
         slim = Selection(selection.base.defer(*UNLISTED), selection.branches)
         return slim.page(before=before, after=after)
 
-    def _rows(
-        self, page: Page, filters: Filters, using: str, query: dict[str, str] | None = None
-    ) -> dict[str, Any]:
+    def _rows(self, page: Page, names: Names, query: dict[str, str]) -> dict[str, Any]:
         """Return the context of a list of rows."""
-        query = query or filters.given()
-        texts = listing.names(page.rows, using)
         return {
-            "rows": [self._row(row, texts) for row in page.rows],
+            "rows": [self._row(row, names) for row in page.rows],
             "newest": urlencode(query),
             "newer": page.newer and urlencode({**query, "after": str(page.newer)}),
             "older": page.older and urlencode({**query, "before": str(page.older)}),
         }
 
-    def _row(self, row: AuditEvent, texts: dict[str, str]) -> dict[str, Any]:
+    def _row(self, row: AuditEvent, names: Names) -> dict[str, Any]:
         at = row.at.astimezone(UTC)
         return {
             "id": row.pk,
@@ -277,8 +274,8 @@ class AuditEventAdmin(ModelAdmin):
             "outcome_label": labels.outcome(row.outcome),
             "source": labels.source(row.source),
             "address": row.address,
-            "actor": _party(row.actor_type, row.actor_id, row.actor, texts),
-            "subject": _party(row.subject_type, row.subject_id, row.subject, texts),
+            "actor": _party(row.actor_type, row.actor_id, names.actor(row)),
+            "subject": _party(row.subject_type, row.subject_id, names.subject(row)),
         }
 
     def _choices(self, filters: Filters, using: str) -> list[tuple[str, str, list[Any]]]:
@@ -330,15 +327,13 @@ class AuditEventAdmin(ModelAdmin):
         )
 
 
-def _party(kind: str, identity: str, ref: str, texts: dict[str, str]) -> dict[str, str] | None:
+def _party(kind: str, identity: str, name: Name) -> dict[str, Any] | None:
     if not kind:
         return None
-    query = urlencode({"type": kind, "id": identity}) if identity else ""
-    erased = bool(ref) and ref not in texts
     return {
-        "text": labels.party(kind, identity, texts.get(ref, "")),
-        "query": query,
-        "erased": _("name erased") if erased else "",
+        "text": labels.party(kind, identity, name.text),
+        "query": urlencode({"type": kind, "id": identity}) if identity else "",
+        "missing": labels.missing(name),
     }
 
 

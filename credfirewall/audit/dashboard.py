@@ -1,7 +1,8 @@
 """The overview: panels that features register, and the numbers that these are made of.
 
-Numbers come from the tallies, which sealing keeps by the hour, and from the few rows that wait to
-be sealed, counted as they are. So a page costs the same at a thousand rows and at a million.
+Numbers come from the tallies, which sealing keeps by the hour (see ``counting``), and from the few
+rows that wait to be sealed, counted as they are. So a page costs the same at a thousand rows and at
+a million.
 """
 
 import logging
@@ -10,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import QuerySet, Sum
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from credfirewall.audit import charts, sealing
+from credfirewall.audit import charts, counting, sealing
+from credfirewall.audit.counting import Entry
 from credfirewall.audit.labels import Text
 from credfirewall.audit.models import AuditEvent, AuditSeal, AuditTally
 
@@ -28,6 +30,8 @@ logger = logging.getLogger("credfirewall.audit")
 
 NEWEST = 10_000
 """Among so many of the newest rows those are counted that wait to be sealed."""
+LOOKS = 3
+"""How often the newest seal and the rows behind it are read, if one is made in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +55,6 @@ SPANS = {
     )
 }
 DEFAULT = "24h"
-
-
-_kept: dict[tuple[str, str, datetime, str, int], list[tuple[str, int]]] = {}
-MOST_KEPT = 32
-
-
-class Waiting(NamedTuple):
-    """A row that no seal covers, as far as it is counted."""
-
-    at: datetime
-    event: str
-    outcome: str
-    source: str
-    actor_type: str
-    actor_id: str
-    address: str
-
-    def value(self, kind: str) -> str:
-        """Return what sealing will count it as. See AuditTally."""
-        if kind == "event":
-            return f"{self.event} {self.outcome} {self.source}"
-        if kind == "actor":
-            return f"{self.actor_type} {self.actor_id}" if self.actor_id else ""
-        return self.address
 
 
 class Window:
@@ -109,74 +89,80 @@ class Window:
         moments = (self.start + self.span.step * number for number in range(self.span.steps))
         return [f"{moment:{form}}" for moment in moments]
 
-    @cached_property
+    @property
     def sealed(self) -> AuditSeal | None:
         """The newest seal; None in a log that has none yet."""
-        return AuditSeal.objects.using(self.using).order_by("-position").first()
+        return self._ends[0]
+
+    @property
+    def waiting(self) -> list[Entry]:
+        """The rows that wait to be sealed; if there are NEWEST of them, there may be more."""
+        return self._ends[1]
 
     @cached_property
-    def waiting(self) -> list[Waiting]:
-        """The rows that wait to be sealed; if there are NEWEST of them, there may be more."""
+    def _ends(self) -> tuple[AuditSeal | None, list[Entry]]:
+        """The newest seal and the rows that wait for the next, of one moment: a row that is
+        sealed in between would count twice, or not at all."""
+        seals = AuditSeal.objects.using(self.using).order_by("-position")
+        for _look in range(LOOKS):
+            newest, waiting = seals.first(), self._unsealed()
+            if counting.last_head(self.using) == (newest.head if newest else ""):
+                break
+        return newest, waiting
+
+    def _unsealed(self) -> list[Entry]:
         events = AuditEvent.objects.using(self.using)
         times = events.order_by("-at", "-pk").values_list("at", flat=True)
         oldest = next(iter(times[NEWEST - 1 : NEWEST]), None)
         found = sealing.unsealed(self.using, oldest).order_by("-at", "-pk")
-        return [Waiting(*row) for row in found.values_list(*Waiting._fields)[:NEWEST]]
+        return counting.entries(found[:NEWEST])
+
+    @cached_property
+    def _sealed(self) -> counting.Sealed:
+        return counting.sealed(self.using, self.span.name, self.start, self.sealed)
+
+    @cached_property
+    def _waiting(self) -> list[Entry]:
+        """Those of the span."""
+        return [row for row in self.waiting if row.at >= self.start]
 
     def counts(self, kind: str) -> Counter[str]:
         """Return how often each value of ``kind`` occurred. Not for values without end."""
-        if kind not in self._counts:
+        if kind != "event":
             counted = Counter(dict(self._totals(kind).values_list("value", "total")))
-            counted.update(self._unsealed(kind))
-            self._counts[kind] = counted
-        return self._counts[kind]
-
-    @cached_property
-    def _counts(self) -> dict[str, Counter[str]]:
-        return {}
+        else:
+            counted = Counter()
+            for (value, _hour), count in self._sealed.events.items():
+                counted[value] += count
+        counted.update(counting.values(self._waiting, kind))
+        return counted
 
     def top(self, kind: str, number: int) -> list[tuple[str, int]]:
-        """Return the values of ``kind`` that occurred most."""
-        counted = Counter(dict(self._ranked(kind, number)))
-        unsealed = self._unsealed(kind)
-        if unsealed:
-            # What is counted below must be whole: a value may be sealed in part.
-            some = self._totals(kind).filter(value__in=list(unsealed))
-            if len(unsealed) <= FEW:  # each is looked up in each hour, along the index
+        """Return the values of ``kind`` ("actor" or "address") that occurred most."""
+
+        def totals(values: Sequence[str]) -> dict[str, int]:
+            some = self._totals(kind).filter(value__in=values)
+            if len(values) <= FEW:  # each is looked up in each hour, along the index
                 hours = range((self.now - self.start) // HOUR + 1)
                 some = some.filter(hour__in=[self.start + HOUR * hour for hour in hours])
-            counted.update(dict.fromkeys(unsealed, 0))
-            counted |= Counter(dict(some.values_list("value", "total")))
-            counted.update(unsealed)
-        return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:number]
+            return dict(some.values_list("value", "total"))
 
-    def _ranked(self, kind: str, number: int) -> list[tuple[str, int]]:
-        """Return the same of sealed rows: kept until the next seal, because it may take long."""
-        place = (self.using, self.sealed.head if self.sealed else "", self.start, kind, number)
-        found = _kept.get(place)
-        if found is None:
-            most = self._totals(kind).order_by("-total", "value").values_list("value", "total")
-            found = list(most[:number])
-            if not self.sealed:
-                return found
-            if len(_kept) >= MOST_KEPT:
-                _kept.clear()
-            _kept[place] = found
-        return found
+        waiting = counting.values(self._waiting, kind)
+        return self._sealed.rankings[kind].top(number, waiting, totals)
 
     def series(self, events: Sequence[str]) -> dict[str, list[int]]:
         """Return for each value of these events how often it occurred in each step."""
-        wanted = [value for value in self.counts("event") if value.split(" ")[0] in events]
-        found = {value: [0] * self.span.steps for value in wanted}
-        tallies = self._tallies("event").filter(value__in=wanted)
+        found: dict[str, list[int]] = {}
         places = [
-            *tallies.values_list("hour", "value", "count"),
-            *((row.at, row.value("event"), 1) for row in self.waiting if row.event in events),
+            *((value, hour, count) for (value, hour), count in self._sealed.events.items()),
+            *((row.value("event"), row.at, 1) for row in self._waiting),
         ]
-        for at, value, count in places:
-            step = (at - self.start) // self.span.step
-            if value in found and 0 <= step < self.span.steps:
-                found[value][step] += count
+        for value, at, count in places:
+            if value.split(" ")[0] in events:
+                steps = found.setdefault(value, [0] * self.span.steps)
+                step = (at - self.start) // self.span.step
+                if 0 <= step < self.span.steps:
+                    steps[step] += count
         return found
 
     def last_hour(self, kind: str, value: str) -> datetime | None:
@@ -190,10 +176,6 @@ class Window:
 
     def _totals(self, kind: str) -> Any:
         return self._tallies(kind).values("value").annotate(total=Sum("count"))
-
-    def _unsealed(self, kind: str) -> Counter[str]:
-        since = (row.value(kind) for row in self.waiting if row.at >= self.start)
-        return Counter(value for value in since if value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from asgiref.sync import sync_to_async
 from django.db import router
 from django.db.models import Q, QuerySet
 
-from credfirewall.audit import lines, origin, rows
+from credfirewall.audit import identities, lines, origin, rows
 from credfirewall.audit.events import EVENTS, AuditExported, Code, Outcome
-from credfirewall.audit.models import AuditEvent, AuditIdentity
+from credfirewall.audit.models import AuditEvent
 from credfirewall.audit.origin import Origin
 from credfirewall.audit.services import record
 
@@ -33,7 +33,11 @@ logger = logging.getLogger("credfirewall.audit")
 Chunk = tuple[int, bytes]
 """A number of rows, and their text."""
 _ID, _AT = COLUMNS.index("id"), COLUMNS.index("at")
-_ACTOR, _SUBJECT = COLUMNS.index("actor"), COLUMNS.index("subject")
+_ACTOR, _SUBJECT = (
+    tuple(COLUMNS.index(name) for name in (role, f"{role}_type", f"{role}_id"))
+    for role in ("actor", "subject")
+)
+"""The commitment of a party, and who it is."""
 
 
 class Export(Iterator[bytes]):
@@ -129,7 +133,8 @@ def export(
     outcomes; all where none is given. Raises ValueError for a filter that can fit nothing.
 
     ``queryset`` takes the place of the whole log, and ``filters`` are the names of those in it.
-    ``names`` adds who actors and subjects were, which erasing them later does not take back.
+    ``names`` adds who actors and subjects were, which erasing them later does not take back; a name
+    that is not the one that was recorded is left out.
     The export is recorded with the names of the filters before this returns: raises
     AuditUnavailable when it cannot be.
     """
@@ -246,10 +251,10 @@ def _pages(queryset: QuerySet[AuditEvent]) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _with_names(page: list[tuple[Any, ...]], using: str) -> Iterator[tuple[Any, ...]]:
-    identities = AuditIdentity.objects.using(using).values_list("ref", "text")
-    known = {"": ""}
-    for place in (_ACTOR, _SUBJECT):
-        refs = sorted({row[place] for row in page} - set(known))
-        for first in range(0, len(refs), 500):
-            known |= dict(identities.filter(ref__in=refs[first : first + 500]))
-    return ((*row, known.get(row[_ACTOR], ""), known.get(row[_SUBJECT], "")) for row in page)
+    refs = (row[place] for row in page for place, _, _ in (_ACTOR, _SUBJECT))
+    known = identities.Names.behind(refs, using)
+
+    def name(row: tuple[Any, ...], columns: tuple[int, ...]) -> str:
+        return known.name(*(row[column] for column in columns)).text
+
+    return ((*row, name(row, _ACTOR), name(row, _SUBJECT)) for row in page)

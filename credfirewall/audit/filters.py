@@ -9,7 +9,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import router
 from django.db.models import Q
 
-from credfirewall.audit.listing import Cursor, addresses
+from credfirewall.audit.listing import Cursor, addresses, kinds
 from credfirewall.audit.models import AuditEvent
 
 SALT = "credfirewall.audit.cursor"
@@ -23,12 +23,13 @@ class Page:
     next: Cursor | None
 
 
-def condition(filters: Mapping[str, Any]) -> Q:
-    """Return what ``filters`` let through; they are valid."""
-    where = Q()
-    for name in ("event", "outcome", "source", "request_id"):
-        if name in filters:
-            where &= Q(**{name: filters[name]})
+def condition(filters: Mapping[str, Any]) -> Q | None:
+    """Return what ``filters`` let through, which are valid; None where that is no event."""
+    where = kinds(**{name: filters.get(name, "") for name in ("event", "outcome", "source")})
+    if where is None:
+        return None
+    if "request_id" in filters:
+        where &= Q(request_id=filters["request_id"])
     for name in ("actor", "subject"):
         if name in filters:
             kind, _, identity = filters[name].partition(":")
@@ -45,6 +46,8 @@ def condition(filters: Mapping[str, Any]) -> Q:
 def page(filters: Mapping[str, Any], limit: int, after: Cursor | None) -> Page:
     """Return ``limit`` rows at most, older than the place ``after``. Nothing is counted."""
     where = condition(filters)
+    if where is None:
+        return Page([], None)
     if after is not None:
         where &= after.older()
     alias = router.db_for_read(AuditEvent)

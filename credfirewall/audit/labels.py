@@ -4,6 +4,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from credfirewall.audit.identities import Name
+
 Text = str | Promise
 
 EVENTS: dict[str, Text] = {
@@ -50,6 +52,7 @@ KINDS: dict[str, Text] = {
     "anonymous": _("anonymous"),
     "event": _("event"),
     "typed": _("unknown name"),
+    "blocked_word": _("blocked word"),
 }
 SOURCES: dict[str, Text] = {
     "blocklist": _("Own words"),
@@ -70,6 +73,13 @@ def outcome(name: str) -> Text:
 
 def source(name: str) -> Text:
     return SOURCES.get(name) or name
+
+
+def missing(name: Name) -> Text:
+    """Return why a name is not shown; nothing where one is, or where none was recorded."""
+    if name.changed:
+        return _("name changed")
+    return _("name erased") if name.erased else ""
 
 
 def party(kind: str, identity: str, text: str = "") -> str:

@@ -9,7 +9,7 @@ import contextlib
 import heapq
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -20,7 +20,7 @@ from typing import Self
 from django.db.models import Q, QuerySet
 
 from credfirewall.addresses import kept
-from credfirewall.audit import rows
+from credfirewall.audit import labels, rows
 from credfirewall.audit.events import EVENTS, Code
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditIdentity
@@ -32,6 +32,9 @@ LENGTH = 254
 """Of a filter: no column is longer."""
 MOST_VALUES = 100
 """Values of a column that are offered to choose from, and parties that share a name."""
+_IDENTIFIED = sorted(labels.KINDS.keys() - {"anonymous"})
+"""Kinds of parties that have ids."""
+_KIND = re.compile(r"[a-z][a-z_]{0,15}", re.ASCII)
 RECENT = {"today": timedelta(0), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _TIME = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
@@ -160,11 +163,9 @@ def _place(row: AuditEvent) -> tuple[datetime, uuid.UUID]:
 def select(filters: Filters, using: str, now: datetime) -> Selection:
     """Return the rows that ``filters`` let through."""
     events = AuditEvent.objects.using(using)
-    possible = _possible(filters)
-    where = Q(event__in=sorted(possible)) if possible is not None else Q()
-    for name in ("event", "outcome", "source"):
-        if value := getattr(filters, name):
-            where &= Q(**{name: value})
+    where = kinds(filters.event, filters.outcome, filters.source)
+    if where is None:
+        return Selection(events.none(), (Q(),))
     since, until = span(filters.time, now)
     if since is not None:
         where &= Q(at__gte=since)
@@ -176,13 +177,13 @@ def select(filters: Filters, using: str, now: datetime) -> Selection:
     if filters.q:
         choices.append(_search(filters.q, using))
     if filters.party:
-        both = parties(filters.party, using)
-        choices.append([_is(role, party) for party in both for role in ("actor", "subject")])
+        kind, _, identity = filters.party.partition(":")
+        choices.append([_is(role, (kind, identity)) for role in ("actor", "subject")])
     named = {"actor": filters.actor, "subject": filters.subject}
     choices += [
         [_is(role, party) for party in parties(text, using)] for role, text in named.items() if text
     ]
-    if not all(choices) or possible == set():
+    if not all(choices):
         return Selection(events.none(), (Q(),))
     # One filter gives the branches, and the others narrow each.
     choices.sort(key=len, reverse=True)
@@ -191,21 +192,25 @@ def select(filters: Filters, using: str, now: datetime) -> Selection:
     return Selection(events.filter(where), tuple(choices[0]) if choices else (Q(),))
 
 
-def _possible(filters: Filters) -> set[str] | None:
-    """Return the events that can have the source or outcome asked for; None: any, or just one.
+def kinds(event: str, outcome: str, source: str) -> Q | None:
+    """Return what lets these through, where they are given; None where no event can be all that.
 
     What cannot be would be looked for in all of the log.
     """
-    if bool(filters.event) + bool(filters.outcome) + bool(filters.source) < 2:
-        return None
-    names = {filters.event} if filters.event else set(EVENTS)
+    given = {"event": event, "outcome": outcome, "source": source}
+    where = Q(**{name: text for name, text in given.items() if text})
+    names = {event} & EVENTS.keys() if event else EVENTS.keys()
+    if not names or len(where) < 2:  # of an event that another version knows, nothing is known
+        return where
     fit = {
         name
-        for name in names & EVENTS.keys()
-        if filters.outcome in ("", EVENTS[name].outcome)
-        and (not filters.source or "source" in {each.name for each in fields(EVENTS[name])})
+        for name in names
+        if outcome in ("", EVENTS[name].outcome)
+        and (not source or "source" in {each.name for each in fields(EVENTS[name])})
     }
-    return None if fit == {filters.event} or not names & EVENTS.keys() else fit
+    if not fit:
+        return None
+    return where if event else where & Q(event__in=sorted(fit))
 
 
 def _is(role: str, party: Party) -> Q:
@@ -224,14 +229,28 @@ def _search(text: str, using: str) -> list[Q]:
 
 
 def parties(text: str, using: str) -> list[Party]:
-    """Return who is meant by ``text``: "user:5", an id, or the exact name somebody had."""
-    kinds = {*values("actor_type", using), *values("subject_type", using)} - {""}
+    """Return who is meant by ``text``: "user:5", an id, or the exact name somebody had.
+
+    What stands before a colon may be a kind that the host has made up, or part of a name.
+    """
     kind, colon, identity = text.partition(":")
-    if colon and kind in kinds:
+    if colon and kind in labels.KINDS:
         return [(kind, identity)]
+    found = {*_named(text, using), *((known, text) for known in _IDENTIFIED)}
+    if colon and _KIND.fullmatch(kind):
+        found.add((kind, identity))
+    return sorted(found)
+
+
+def _named(text: str, using: str) -> list[Party]:
+    """Return who had the name ``text``, as far as nobody has changed it since."""
     named = AuditIdentity.objects.using(using).filter(text=text).exclude(party_id="")
     found = named.values_list("type", "party_id").distinct()[:MOST_VALUES]
-    return sorted({*found, *((kind, text) for kind in kinds)})
+    return [
+        (kind, identity)
+        for kind, identity in found
+        if any(each.is_sound() for each in named.filter(type=kind, party_id=identity)[:PAGE])
+    ]
 
 
 def addresses(text: str, now: datetime) -> set[str]:
@@ -309,18 +328,3 @@ def periods(time: str, using: str) -> list[str]:
     else:
         return []
     return [part for part in parts if low <= part <= high]
-
-
-def names(events: Iterable[AuditEvent], using: str) -> dict[str, str]:
-    """Return the names behind the commitments of ``events``; those that were erased are missing."""
-    refs = {ref for event in events for ref in (event.actor, event.subject) if ref}
-    if not refs:
-        return {}
-    known = AuditIdentity.objects.using(using).filter(ref__in=refs)
-    return dict(known.values_list("ref", "text"))
-
-
-def names_of(kind: str, identity: str, using: str) -> list[str]:
-    """Return the names that somebody had, as far as they are not erased."""
-    known = AuditIdentity.objects.using(using).filter(type=kind, party_id=identity)
-    return list(known.order_by("text").values_list("text", flat=True).distinct()[:MOST_VALUES])

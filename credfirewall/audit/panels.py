@@ -3,10 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import reduce
-from operator import or_
 
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -14,10 +11,10 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from credfirewall.audit import charts, dashboard, evidence, labels, listing
+from credfirewall.audit import charts, dashboard, evidence, identities, labels, listing
 from credfirewall.audit.dashboard import Panel, Table, Window
 from credfirewall.audit.events import EVENTS
-from credfirewall.audit.models import AuditIdentity, AuditVerification
+from credfirewall.audit.models import AuditVerification
 from credfirewall.conf import conf
 
 MOST = 10
@@ -122,17 +119,19 @@ def limits(window: Window) -> Panel:
 def actors(window: Window) -> Panel:
     """Show who acted most."""
     top = window.top("actor", MOST)
-    pairs = [tuple(value.split(" ", 1)) for value, _count in top]
-    named = AuditIdentity.objects.using(window.using)
-    wanted = reduce(or_, (Q(type=kind, party_id=identity) for kind, identity in pairs), Q())
-    known = named.filter(wanted).values_list("type", "party_id", "text") if pairs else ()
-    texts = {(kind, identity): text for kind, identity, text in known}
+    counts = {
+        (kind, identity): n for value, n in top for kind, _, identity in [value.partition(" ")]
+    }
+    names = identities.current(list(counts), window.using)
     rows = []
-    for (_value, count), (kind, identity) in zip(top, pairs, strict=True):
+    for (kind, identity), count in counts.items():
         query = urlencode({"type": kind, "id": identity})
         url = f"{reverse('admin:credfirewall_auditevent_timeline')}?{query}"
-        name = labels.party(kind, identity, texts.get((kind, identity), ""))
-        rows.append((format_html('<a href="{}">{}</a>', url, name), count))
+        name = names.get((kind, identity), identities.NONE)
+        link = format_html('<a href="{}">{}</a>', url, labels.party(kind, identity, name.text))
+        if missing := labels.missing(name):
+            link = format_html("{} <em>({})</em>", link, missing)
+        rows.append((link, count))
     return _ranking(gettext_lazy("Top actors"), _("Actor"), rows, _("Nobody acted."))
 
 

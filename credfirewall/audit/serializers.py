@@ -1,7 +1,7 @@
 """What the API takes and tells of the log."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -10,6 +10,7 @@ from rest_framework import serializers
 from credfirewall.api.serializers import Moment, Query, Text, Whole, moment_text
 from credfirewall.audit import filters
 from credfirewall.audit.events import EVENTS, Outcome
+from credfirewall.audit.identities import Name, Names
 from credfirewall.audit.listing import Cursor
 from credfirewall.audit.models import AuditEvent
 
@@ -107,7 +108,9 @@ class AuditParty(serializers.Serializer[Any]):
     type = serializers.CharField(help_text="`user`, `command`, `anonymous`, or nothing.")
     id = serializers.CharField()
     name = serializers.CharField(
-        allow_null=True, help_text="The name at that time; null if there was none, or it is erased."
+        allow_null=True,
+        help_text="The name at that time; null if there was none, if it is erased, or if it is not "
+        "the one that was recorded.",
     )
 
 
@@ -154,9 +157,7 @@ EXAMPLE = {
 }
 
 
-def page_body(
-    rows: Iterable[AuditEvent], names: Mapping[str, str], following: Cursor | None
-) -> dict[str, Any]:
+def page_body(rows: Iterable[AuditEvent], names: Names, following: Cursor | None) -> dict[str, Any]:
     """Return the answer. By hand, because serializers take ten times as long for 200 rows."""
     return {
         "events": [_event(row, names) for row in rows],
@@ -164,20 +165,24 @@ def page_body(
     }
 
 
-def _event(row: AuditEvent, names: Mapping[str, str]) -> dict[str, Any]:
+def _event(row: AuditEvent, names: Names) -> dict[str, Any]:
     return {
         "id": str(row.pk),
         "at": moment_text(row.at),
         "event": row.event,
         "outcome": row.outcome,
         "source": row.source,
-        "actor": {"type": row.actor_type, "id": row.actor_id, "name": names.get(row.actor)},
-        "subject": {"type": row.subject_type, "id": row.subject_id, "name": names.get(row.subject)},
+        "actor": _party(row.actor_type, row.actor_id, names.actor(row)),
+        "subject": _party(row.subject_type, row.subject_id, names.subject(row)),
         "address": row.address,
         "user_agent": row.user_agent,
         "request_id": row.request_id,
         "details": _details(row.details),
     }
+
+
+def _party(kind: str, identity: str, name: Name) -> dict[str, Any]:
+    return {"type": kind, "id": identity, "name": name.text or None}
 
 
 def _details(text: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 from credfirewall.api.operations import Operation
 from credfirewall.api.problems import AUDIT_UNAVAILABLE
 from credfirewall.api.views import ApiView
-from credfirewall.audit import filters, listing
+from credfirewall.audit import filters
 from credfirewall.audit.events import AuditRead, Code
+from credfirewall.audit.identities import Names
 from credfirewall.audit.models import AuditIdentity
 from credfirewall.audit.serializers import EXAMPLE, AuditPage, EventQuery, page_body
 from credfirewall.audit.services import record
@@ -42,7 +43,7 @@ class EventsView(ApiView):
         query = EventQuery.read(request.query_params)
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         page = filters.page(query, limit, cursor)
-        names = listing.names(page.rows, router.db_for_read(AuditIdentity))
+        names = Names.of(page.rows, router.db_for_read(AuditIdentity))
         body = page_body(page.rows, names, page.next)
         given = tuple(Code(name) for name in sorted(query))
         record(AuditRead(view=Code("api"), filters=given), request=request)

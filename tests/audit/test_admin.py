@@ -259,6 +259,17 @@ def test_an_event_that_is_not_there(reader: Client, identity: object) -> None:
     assert reads() == []
 
 
+def test_a_name_that_was_changed_is_shown_as_changed(reader: Client) -> None:
+    row = seeding.add(HIT, actor=DANA)
+    AuditIdentity.objects.filter(text="dana").update(text="mallory")
+    timeline = f"{TIMELINE}?type=user&id=5"
+    for path in (LIST, event_url(row), timeline, OVERVIEW):
+        page = text(reader.get(path))
+        assert re.search(r"user 5 \(name changed\)", page), path
+        assert "mallory" not in page
+    assert "Known as" not in text(reader.get(timeline))
+
+
 # A timeline
 
 
@@ -270,6 +281,16 @@ def test_a_timeline_has_all_by_and_about_somebody(reader: Client) -> None:
     assert shown(response) == [by.pk, about.pk]
     assert "Timeline of user 5" in text(response)
     assert "Known as: dana." in text(response)
+
+
+def test_a_timeline_is_of_one_party_and_of_no_name(reader: Client) -> None:
+    seeding.add(HIT, actor=Party("user", "7", "robot:5"))
+    assert reader.get(TIMELINE, {"type": "robot", "id": "5"}).status_code == 404
+    own = seeding.add(HIT, actor=Party("robot", "5", "r"))
+    AuditIdentity.objects.create(ref="0" * 64, salt="", type="robot", party_id="5", text="eve")
+    response = reader.get(TIMELINE, {"type": "robot", "id": "5"})
+    assert shown(response) == [own.pk]
+    assert "Known as: r." in text(response)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from credfirewall.audit import chain, dashboard, panels, verifying
+from credfirewall.audit import chain, counting, dashboard, panels, verifying
 from credfirewall.audit.dashboard import SPANS, Panel, Table, Window
 from credfirewall.audit.events import Code, LimitHit, LoginRefused, Party, ScreeningRefused
-from credfirewall.audit.models import AuditSeal, AuditTally, AuditVerification
+from credfirewall.audit.models import AuditIdentity, AuditSeal, AuditTally, AuditVerification
 from tests.audit import seeding
 
 NOW = datetime(2026, 3, 31, 14, 20, tzinfo=UTC)
@@ -16,6 +16,11 @@ HIT = LimitHit(rate=Code("check"))
 DANA, ROBIN = Party("user", "5", "dana"), Party("user", "6", "robin")
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "_kept", {})
 
 
 def window(span: str = "24h") -> Window:
@@ -247,6 +252,18 @@ def test_actors_have_their_names_and_link_to_their_timelines() -> None:
     links = [str(row[0]) for row in table.rows]
     assert "dana (user 5)" in links[0] and "timeline/?type=user&amp;id=5" in links[0]
     assert [row[1] for row in table.rows] == [2, 1]
+
+
+def test_an_actor_has_one_name_and_the_newest() -> None:
+    for hours, name in ((3, "dana"), (2, "dana2")):
+        seeding.add(HIT, hours_ago(hours), actor=Party("user", "5", name))
+    seeding.add(HIT, hours_ago(1), actor=ROBIN)
+    AuditIdentity.objects.filter(text="robin").update(text="mallory")
+    table = panels.actors(window()).table
+    assert table is not None
+    first, second = (str(row[0]) for row in table.rows)
+    assert "dana2 (user 5)" in first and "name changed" not in first
+    assert "user 6</a> <em>(name changed)</em>" in second and "mallory" not in second
 
 
 def test_addresses_link_to_their_events() -> None:

@@ -153,6 +153,14 @@ class TestRows:
         assert names.pop("3") == ""
         assert names == {str(number): f"name{number}" for number in (0, 1, 2, 4, 5, 6)}
 
+    def test_a_name_that_was_changed_is_left_out(self) -> None:
+        from credfirewall.audit.models import AuditIdentity
+
+        add(EVENT, ago(hours=2), actor=Party("user", "5", "ann"), subject=Party("user", "6", "bob"))
+        AuditIdentity.objects.filter(text="ann").update(text="eve")
+        (line, *_) = read_json(exported(names=True))
+        assert (line["actor_name"], line["subject_name"]) == ("", "bob")
+
 
 @pytest.mark.django_db
 class TestFilters:

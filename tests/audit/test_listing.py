@@ -137,6 +137,70 @@ def test_an_actor_is_not_found_by_less_or_more(text: str) -> None:
 
 
 @pytest.mark.django_db
+def test_a_kind_and_an_id_are_nobody_s_name() -> None:
+    acted = seeding.add(HIT, NOON, actor=DANA)
+    seeding.add(HIT, NOON, actor=Party("user", "7", "user:5"))
+    seeding.add(HIT, NOON, actor=Party("typed", "user:5"))
+    assert found(actor="user:5") == found(q="user:5") == found(party="user:5") == [acted.pk]
+    assert listing.parties("user:5", "default") == [("user", "5")]
+
+
+@pytest.mark.django_db
+def test_what_is_before_a_colon_may_be_a_kind_or_a_part() -> None:
+    robot = seeding.add(HIT, NOON, actor=Party("robot", "5"))
+    named = seeding.add(HIT, NOON - timedelta(1), actor=Party("user", "7", "robot:5"))
+    typed = seeding.add(HIT, NOON, actor=Party("typed", "h:00ff"))
+    assert found(actor="robot:5") == [robot.pk, named.pk]
+    assert found(party="robot:5") == [robot.pk]
+    assert found(q="h:00ff") == [typed.pk]
+
+
+@pytest.mark.django_db
+def test_kinds_that_somebody_adds_hide_nobody() -> None:
+    acted = seeding.add(HIT, NOON, actor=DANA)
+    for number in range(listing.MOST_VALUES + 1):
+        row = seeding.row(HIT, NOON)
+        row.actor_type = f"a{number}"
+        row.insert("default")
+    assert found(actor="5") == found(actor="user:5") == [acted.pk]
+    assert len(listing.parties("5", "default")) < 10
+
+
+@pytest.mark.django_db
+def test_a_name_that_was_changed_finds_nobody() -> None:
+    seeding.add(HIT, NOON, actor=DANA)
+    AuditIdentity.objects.filter(text="dana").update(text="eve")
+    assert found(actor="eve") == found(actor="dana") == []
+    both = seeding.add(HIT, NOON, actor=Party("user", "8", "eve"))
+    assert found(actor="eve") == [both.pk]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("filters", "finds"),
+    [
+        ({"event": "limit_hit", "outcome": "refused"}, True),
+        ({"event": "limit_hit", "outcome": "success"}, False),
+        ({"event": "limit_hit", "source": "hibp"}, False),
+        ({"outcome": "refused", "source": "hibp"}, False),
+        ({"outcome": "nothing", "source": "hibp"}, False),
+        ({"event": "former", "outcome": "notice"}, True),
+    ],
+    ids=str,
+)
+def test_what_no_event_can_be_is_not_looked_for(
+    filters: dict[str, str], finds: bool, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    seeding.add(HIT, NOON)
+    former = seeding.row(HIT, NOON)
+    former.event, former.outcome = "former", "notice"
+    former.insert("default")
+    looks = finds or filters == {"outcome": "refused", "source": "hibp"}
+    with django_assert_num_queries(int(looks)):
+        assert bool(found(**filters)) == finds
+
+
+@pytest.mark.django_db
 def test_a_search_finds_who_acted_whom_it_concerned_the_request_and_the_event() -> None:
     acted = seeding.add(HIT, NOON, actor=DANA, request_id="r-1")
     concerned = seeding.add(HIT, NOON - timedelta(1), actor=ROBIN, subject=DANA)

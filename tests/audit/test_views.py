@@ -113,6 +113,15 @@ def test_a_name_that_was_erased_is_null(reader: Client) -> None:
     assert found["actor"] == {"type": "user", "id": str(dana.pk), "name": None}
 
 
+def test_a_name_that_was_changed_is_null(reader: Client) -> None:
+    dana, robin = (User.objects.create(username=name) for name in ("dana", "robin"))
+    record(ScreeningRefused(source=Code("hibp"), count=1), actor=dana, subject=robin)
+    AuditIdentity.objects.filter(text="dana").update(text="eve")
+    (found,) = ask(reader, event="screening_refused")["events"]
+    assert found["actor"] == {"type": "user", "id": str(dana.pk), "name": None}
+    assert found["subject"]["name"] == "robin"
+
+
 @pytest.mark.parametrize(
     "details",
     ["{", "[1]", "null", "[" * 100_000, "", '{"a":NaN}', '{"a":1e999}', '{"a":"\\ud800"}'],
@@ -170,10 +179,29 @@ def test_a_filter(
 
 
 def test_filters_narrow_each_other(reader: Client) -> None:
-    wanted = row(source="hibp", outcome="failed")
+    degraded = {"event": "screening_degraded", "outcome": "failed"}
+    wanted = row(source="hibp", **degraded)
     row(source="hibp")
-    row(outcome="failed")
+    row(**degraded)
     assert ids(reader, source="hibp", outcome="failed") == [str(wanted.pk)]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"event": "limit_hit", "outcome": "success"},
+        {"event": "limit_hit", "source": "hibp"},
+        {"event": "screening_refused", "outcome": "failed", "source": "hibp"},
+    ],
+)
+def test_what_no_event_can_be_is_answered_without_a_look(
+    reader: Client, filters: dict[str, str]
+) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert ask(reader, **filters) == {"events": [], "next": None}
+    looks = [q for q in captured if q["sql"].startswith("SELECT") and "_auditevent" in q["sql"]]
+    assert not looks
+    assert AuditEvent.objects.get().event == "audit_read"
 
 
 def test_since_is_included_and_until_is_not(reader: Client) -> None:
