@@ -107,10 +107,21 @@ class Canary:
             for found in self._in_bytes.finditer(place):
                 yield repr(place[max(0, found.start() - 60) : found.end() + 60])
             place = place.decode("latin-1")
-        patterns = [self._in_text[name] for name in ("hash", *["password"] * password)]
-        for pattern in [*patterns, *[self._in_text["prefix"]] * prefix]:
-            for match in pattern.finditer(place):
+        lowered = _lowered(place)
+        for name in ("hash", *["password"] * password, *["prefix"] * prefix):
+            if not any(hint in lowered for hint in self._hints[name]):
+                continue
+            for match in self._in_text[name].finditer(place):
                 yield place[max(0, match.start() - 60) : match.end() + 60]
+
+    @cached_property
+    def _hints(self) -> dict[str, set[str]]:
+        """A piece of each form: a pattern looks for long, and where none of them is, in vain."""
+        forms = {"password": self.passwords.values(), "hash": self.hashes.values()}
+        return {
+            name: {max(re.split(r"[^\x00-\x7f]+", _lowered(form)), key=len) for form in values}
+            for name, values in {**forms, "prefix": self.prefixes}.items()
+        }
 
     @cached_property
     def _in_text(self) -> dict[str, re.Pattern[str]]:
@@ -125,6 +136,11 @@ class Canary:
     @cached_property
     def _in_bytes(self) -> re.Pattern[bytes]:
         return re.compile(b"|".join(map(re.escape, self.bytes_forms.values())))
+
+
+def _lowered(text: str) -> str:
+    """Lower case, with an ASCII letter for each that ``re.IGNORECASE`` takes for one."""
+    return text.replace("\u0130", "i").lower().replace("\u0131", "i").replace("\u017f", "s")
 
 
 def _base64(data: bytes, offset: int) -> str:

@@ -19,7 +19,7 @@ from django.core.cache.backends.base import BaseCache
 from pytest_django import Settings
 
 from credfirewall.screening.verdict import Status, Verdict
-from tests.canary.detector import Canary, accented_canary, ascii_canary
+from tests.canary.detector import AWKWARD, Canary, accented_canary, ascii_canary
 from tests.canary.watch import Watch, in_cache, in_database, pickled, report
 
 CANARIES = {"ascii": ascii_canary(), "accented": accented_canary()}
@@ -48,6 +48,11 @@ class TestDetector:
             assert list(canary.leaks(b"before" + form + b"after")), name
         for name, text in (canary.passwords | canary.hashes).items():
             assert list(canary.leaks(text.encode())), name
+
+    @pytest.mark.parametrize(("letter", "odd"), ["i\u0130", "i\u0131", "k\u212a", "s\u017f"])
+    def test_letters_that_case_makes_the_same_are_found(self, letter: str, odd: str) -> None:
+        canary = Canary(["kiss7Kiss9SIKS"] * 4, AWKWARD)
+        assert list(canary.leaks(canary.words[0].lower().replace(letter, odd)))
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
     def test_encodings_are_found(self, canary: Canary, encoding: str) -> None:
