@@ -152,7 +152,7 @@ def exposition(accept: str = "") -> tuple[bytes, str]:
 
     try:
         encode, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # what it makes of a version or an escaping that is none
+    except TypeError:  # what it makes of a version that is none
         encode, content_type = choose_encoder("")
     return encode(_Ours()), content_type
 

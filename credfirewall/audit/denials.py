@@ -37,7 +37,7 @@ def note(endpoint: str, request: Any) -> None:
         return
     method = Code(request.method if request.method in METHODS else "other")
     with suppress(AuditUnavailable):  # which has told the log handler
-        record(AccessDenied(endpoint=Code(endpoint), method=method), actor=who, request=request)
+        record(AccessDenied(endpoint=Code(endpoint), method=method), request=request)
 
 
 def _is_first(who: Party, endpoint: str) -> bool:

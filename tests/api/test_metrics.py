@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from credfirewall import metrics
+from credfirewall.api.metrics import ScraperAuthentication
 from tests.api.test_matrix import CHALLENGES
 from tests.api.test_problems import check
 
@@ -100,6 +101,8 @@ def test_without_a_token_there_is_no_scraper(
         response = scrape(client, header)
         check(response, 401, "authentication_failed" if header else "not_authenticated")
         assert response["WWW-Authenticate"] == CHALLENGES
+        asked = RequestFactory().get("/metrics", headers={"Authorization": header})
+        assert ScraperAuthentication().authenticate(asked) is None  # type: ignore[arg-type]  # what it reads of it
 
 
 def test_a_scheme_that_nobody_set_up_is_not_in_the_schema(admin_client: Client) -> None:
