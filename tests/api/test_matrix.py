@@ -1,8 +1,13 @@
 """Every endpoint against every kind of caller (ASVS 8.2.1). A new endpoint adds a line."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 from django.test import Client
 
+from credfirewall.api import keys
+from credfirewall.api.scopes import SCOPES
 from credfirewall.urls import urlpatterns
 from tests.api.conftest import CALLERS, sign_in
 
@@ -41,6 +46,74 @@ def test_who_may(client: Client, endpoint: str, caller: str) -> None:
     if expected[caller] == 403:
         assert "WWW-Authenticate" not in response
         assert response.json()["code"] == "permission_denied"
+
+
+# With API keys: what they get of an endpoint that is not public, and why not.
+KEYS = {
+    "of somebody with the permission": (200, ""),
+    "without the scope": (403, "scope_missing"),
+    "with every other scope": (403, "scope_missing"),
+    "of somebody without the permission": (403, "permission_denied"),
+    "of somebody who is no staff": (403, "permission_denied"),
+    "of a superuser": (200, ""),
+    "of an inactive account": (401, "authentication_failed"),
+    "expired": (401, "authentication_failed"),
+    "revoked": (401, "authentication_failed"),
+    "rotated away": (401, "authentication_failed"),
+    "of nobody": (401, "authentication_failed"),
+}
+
+
+def text_of_key(kind: str, endpoint: Any, needed: str) -> str:
+    """The text of such a key."""
+    callers = {
+        "of somebody without the permission": "staff",
+        "of somebody who is no staff": "user with permission",
+        "of a superuser": "superuser",
+        "of an inactive account": "inactive",
+    }
+    owner = CALLERS[callers.get(kind, "staff with permission")](needed)
+    others = set(SCOPES) - {endpoint.key_scope}
+    scopes = {"without the scope": set(), "with every other scope": others}.get(kind, set(SCOPES))
+    end = datetime.now(UTC) - timedelta(seconds=1) if kind == "expired" else None
+    issued = keys.create(owner, "probe", scopes, end)
+    if kind == "revoked":
+        keys.revoke(issued.key)
+    if kind == "rotated away":
+        keys.rotate(issued.key, timedelta(0))
+    return f"{issued.text[:-64]}{'0' * 64}" if kind == "of nobody" else issued.text
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("endpoint", MATRIX)
+def test_who_may_with_a_key(client: Client, endpoint: str, kind: str) -> None:
+    method, path, needed, everybody = MATRIX[endpoint]
+    (pattern,) = (each for each in urlpatterns if each.name == endpoint)
+    view: Any = pattern.callback
+    status, code = KEYS[kind]
+    if everybody is ANYBODY:
+        status, code = 200, ""
+    elif code == "permission_denied" and not needed:
+        status, code = 200, ""  # whoever is signed in may
+    text = text_of_key(kind, view.view_class, needed)
+    response = client.generic(method, path, headers={"Authorization": f"Bearer {text}"})
+    assert response.status_code == status
+    assert not code or response.json()["code"] == code
+    if status == 401:
+        assert response["WWW-Authenticate"].endswith(CHALLENGES)
+
+
+@pytest.mark.parametrize("kind", ["expired", "revoked", "without the scope", "of nobody"])
+@pytest.mark.parametrize("endpoint", sorted(set(MATRIX) - {"healthz"}))
+def test_a_session_beside_a_key_makes_nothing_good(
+    admin_client: Client, endpoint: str, kind: str
+) -> None:
+    method, path, needed, _ = MATRIX[endpoint]
+    (pattern,) = (each for each in urlpatterns if each.name == endpoint)
+    view: Any = pattern.callback
+    text = text_of_key(kind, view.view_class, needed)
+    response = admin_client.generic(method, path, headers={"Authorization": f"Bearer {text}"})
+    assert (response.status_code, response.json()["code"]) == KEYS[kind]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD"])
