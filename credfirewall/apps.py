@@ -12,7 +12,7 @@ class CredfirewallConfig(AppConfig):
     verbose_name = _("Credential firewall")
 
     def ready(self) -> None:
-        from credfirewall import checks
+        from credfirewall import checks, clauses
         from credfirewall.api import keys
         from credfirewall.audit import api_log
         from credfirewall.audit import metrics as audit_metrics
@@ -22,6 +22,7 @@ class CredfirewallConfig(AppConfig):
         from credfirewall.screening.sources import blocklist
 
         checks.register()
+        clauses.register()
         blocklist.connect()
         receivers.connect()
         api_log.connect()

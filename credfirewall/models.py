@@ -10,6 +10,7 @@ from credfirewall.audit.models import (
     AuditTally,
     AuditVerification,
 )
+from credfirewall.clauses.models import ConformanceReport
 from credfirewall.screening.models import BlockedWord
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "AuditTally",
     "AuditVerification",
     "BlockedWord",
+    "ConformanceReport",
 ]

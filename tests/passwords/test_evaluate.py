@@ -12,8 +12,8 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils import translation
 from pytest_django import Settings
 
-from credfirewall.audit.models import AuditEvent
 from credfirewall import passwords
+from credfirewall.audit.models import AuditEvent
 from credfirewall.passwords import aevaluate, evaluate
 from credfirewall.passwords.evaluating import check, stranger
 from credfirewall.passwords.violations import Evaluation

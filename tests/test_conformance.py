@@ -1,0 +1,418 @@
+"""Each clause, in a project that meets it and in one that does not."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from pytest_django import Settings
+
+from credfirewall import clauses, conformance
+from credfirewall.clauses import issuing
+from credfirewall.conformance import AREAS, Force, Row, State, met
+from credfirewall.passwords.profiles import PROFILES
+from tests.checked import CACHE
+from tests.conforming import APPS, OURS, PCI, RIGHT, Project
+
+DJANGOS = "django.contrib.auth"
+VALIDATORS = RIGHT["AUTH_PASSWORD_VALIDATORS"]
+HOSTS = {
+    "policy-forced-change",
+    "policy-pages",
+    "generation-temporary",
+    "generation-reset",
+    "audit-sign-ins",
+    *(f"delivery-{key}" for key in (
+        "once", "hashed", "encrypted", "keys", "not-in-urls", "not-cached", "purged", "notified",
+        "tells-nothing",
+    )),
+}  # fmt: skip
+"""Rows that are for the project to see to, whatever it is."""
+BUILT_IN = {
+    "screening-sha1",
+    "policy-normal-form",
+    "audit-no-secrets",
+    "audit-encoded",
+    "audit-survives",
+    "api-problems",
+    "api-rate-limit-fields",
+    "api-generic-errors",
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def listed(*names: str, **options: Any) -> dict[str, Any]:
+    return {"AUTH_PASSWORD_VALIDATORS": [{"NAME": each, "OPTIONS": options} for each in names]}
+
+
+def beside(*names: str) -> dict[str, Any]:
+    return {"AUTH_PASSWORD_VALIDATORS": [*VALIDATORS, *({"NAME": each} for each in names)]}
+
+
+def ours(**changes: Any) -> dict[str, Any]:
+    return {"credfirewall": changes}
+
+
+def without(setting: str, *names: str) -> dict[str, Any]:
+    left = [each for each in getattr(django_settings, setting) if not each.endswith(names)]
+    return {setting: left}
+
+
+class Reasonable:
+    """A rule of a host's whose name does not say what it asks for."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if not self.takes(password):
+            raise ValidationError("No.", code="no")
+
+    def get_help_text(self) -> str:
+        return ""
+
+    def takes(self, password: str) -> bool:
+        raise NotImplementedError
+
+
+class Mixed(Reasonable):
+    def takes(self, password: str) -> bool:
+        return any(map(str.isdecimal, password))
+
+
+class Plain(Reasonable):
+    def takes(self, password: str) -> bool:
+        return password.isascii()
+
+
+class Brief(Reasonable):
+    def takes(self, password: str) -> bool:
+        return len(password) < 50
+
+
+class Raises(Reasonable):
+    def takes(self, password: str) -> bool:
+        raise RuntimeError("secret words")
+
+
+class UppercaseValidator(Reasonable):
+    """Asks for nothing, whatever its name says."""
+
+    def takes(self, password: str) -> bool:
+        return True
+
+
+def here(cls: type) -> str:
+    return f"{__name__}.{cls.__name__}"
+
+
+SLOW_CACHE = {**CACHE, "OPTIONS": {**CACHE["OPTIONS"], "SOCKET_TIMEOUT": 5}}
+LOCAL_CACHE = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+HASHERS = f"{DJANGOS}.hashers"
+Changes = dict[str, Any]
+
+UNMET: list[tuple[str, Changes]] = [
+    ("screening-on-set", listed(f"{OURS}.LengthValidator")),
+    ("screening-on-set", listed(f"{OURS}.BreachedPaswordValidator")),
+    ("screening-explains", listed(f"{OURS}.BlocklistValidator")),
+    ("screening-common", {**ours(SOURCES=["blocklist"]), **listed()}),
+    ("screening-common", {**ours(SOURCES=["bundled"]), **listed(f"{OURS}.LengthValidator",
+                                                               min_length=200)}),
+    ("screening-breached", ours(SOURCES=["blocklist", "bundled"])),
+    ("screening-breached", ours(SOURCES=["corpus"])),
+    ("screening-breached", listed(f"{OURS}.BlocklistValidator")),
+    ("screening-context-words", ours(CONTEXT_WORDS=[])),
+    ("screening-context-words", listed(f"{OURS}.LengthValidator")),
+    ("screening-degrades-safely", ours(HIBP_DEADLINE=60)),
+    ("screening-degrades-safely", {"CACHES": {"default": SLOW_CACHE}}),
+    ("screening-egress", ours(HIBP_URL="http://mirror.example/range/")),
+    ("screening-minimal", ours(HIBP_PADDING=False)),
+    ("policy-minimum", listed(f"{DJANGOS}.password_validation.MinimumLengthValidator")),
+    ("policy-minimum", listed(f"{OURS}.LengthValidator", min_length=14)),
+    ("policy-maximum", beside(here(Brief))),
+    ("policy-whole", {"PASSWORD_HASHERS": [f"{HASHERS}.BCryptPasswordHasher"]}),
+    ("policy-unicode", beside(here(Plain))),
+    ("policy-no-composition", beside(here(Mixed))),
+    ("policy-no-composition", beside(f"{OURS}.LetterAndDigitValidator")),
+    ("policy-no-expiry", {"MIDDLEWARE": PCI["MIDDLEWARE"]}),
+    ("policy-hashers", {"PASSWORD_HASHERS": [f"{HASHERS}.MD5PasswordHasher"]}),
+    ("policy-hashers", {"PASSWORD_HASHERS": ["nowhere.Hasher"]}),
+    ("generation-valid", ours(GENERATE_ENFORCE_POLICY=False)),
+    ("audit-inventory", without("MIDDLEWARE", "AuditMiddleware")),
+    ("audit-tamper-evident", ours(AUDIT_KEY=None)),
+    ("audit-tamper-evident", ours(AUDIT_KEY="short")),
+    ("audit-tamper-evident", ours(AUDIT_ANCHOR=None)),
+    ("api-authorised", ours(API_PERMISSIONS=["nowhere.Permission"])),
+    ("api-limited", ours(RATES={"check": "often"})),
+    ("api-limited", {"CACHES": {"default": LOCAL_CACHE}}),
+    ("api-limited", {"CACHES": {"other": CACHE}}),
+    ("api-client-address", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}),
+    ("api-client-address", {"USE_X_FORWARDED_HOST": True}),
+    ("api-guarded", without("MIDDLEWARE", "CsrfViewMiddleware")),
+    ("api-guarded", {"INSTALLED_APPS": [*APPS, "corsheaders"], "CORS_ALLOW_ALL_ORIGINS": True}),
+    ("site-lockout", {"INSTALLED_APPS": APPS[:-1]}),
+    ("site-lockout", {"AXES_FAILURE_LIMIT": 101}),
+    ("site-lockout", {"AXES_LOCKOUT_PARAMETERS": ["ip_address"]}),
+    ("site-lockout", {"AXES_LOCKOUT_PARAMETERS": [["username", "ip_address"]]}),
+    ("site-lockout", {"AXES_ENABLED": False}),
+    ("site-lockout", {"AXES_LOCK_OUT_AT_FAILURE": False}),
+    ("site-lockout", {"AUTHENTICATION_BACKENDS": [f"{DJANGOS}.backends.ModelBackend"]}),
+    ("site-lockout", {"INSTALLED_APPS": [*APPS[:-1], "defender"]}),
+    ("site-tls", {"SECURE_SSL_REDIRECT": False}),
+    ("site-hsts", {"SECURE_HSTS_SECONDS": 31_535_999}),
+    ("site-hsts", {"SECURE_HSTS_INCLUDE_SUBDOMAINS": False}),
+    ("site-cookies", {"SESSION_COOKIE_SECURE": False}),
+    ("site-cookies", {"SESSION_COOKIE_HTTPONLY": False}),
+    ("site-cookies", {"CSRF_COOKIE_SECURE": False}),
+    ("site-cookies", {"SESSION_COOKIE_SAMESITE": "None"}),
+    ("site-session-end", {"SESSION_COOKIE_AGE": 30 * 86_400 + 1}),
+    ("site-sessions-after-change", without("MIDDLEWARE", ".AuthenticationMiddleware")),
+    ("site-debug", {"DEBUG": True}),
+]  # fmt: skip
+
+UNMET_BY_PCI: list[tuple[str, Changes]] = [
+    ("policy-composition", listed(f"{OURS}.LengthValidator")),
+    ("policy-composition", listed(f"{OURS}.LetterAndDigitValidator")),
+    ("policy-history", beside(f"{OURS}.LetterAndDigitValidator")),
+    ("policy-rotation", {"MIDDLEWARE": django_settings.MIDDLEWARE}),
+    ("audit-retention", ours(AUDIT_RETENTION_DAYS=364)),
+    ("site-lockout-pci", {"AXES_FAILURE_LIMIT": 11}),
+    ("site-lockout-pci", {"AXES_COOLOFF_TIME": 0.4}),
+    ("site-lockout-pci", {"AXES_COOLOFF_TIME": timedelta(minutes=29)}),
+    ("site-session-idle", {"SESSION_COOKIE_AGE": 901}),
+]
+
+Make = Callable[[str], Project]
+
+
+@pytest.fixture
+def project(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Make:
+    return lambda profile: Project(settings, monkeypatch, profile)
+
+
+def names(each: object) -> str:
+    return each if isinstance(each, str) else ""
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_project_that_is_right_meets_all_that_can_be_seen(project: Make, profile: str) -> None:
+    right = project(profile)
+    found = {each.row.key: each.finding for each in conformance.results(right.profile)}
+    unmet = {key: each for key, each in found.items() if each.state is State.NOT_MET}
+    assert not unmet
+    assert {key for key, each in found.items() if each.state is State.HOST} == HOSTS
+    assert all(each.fix for each in found.values() if each.state is State.HOST)
+    assert all(each.evidence for each in found.values() if each.state is State.MET)
+
+
+@pytest.mark.parametrize(("key", "changes"), UNMET, ids=names)
+def test_a_clause_that_is_not_met(project: Make, key: str, changes: Changes) -> None:
+    wrong = project("nist")
+    wrong.set(**changes)
+    found = wrong.finding(key)
+    assert found.state is State.NOT_MET
+    assert str(found.evidence) and str(found.fix)
+
+
+@pytest.mark.parametrize(("key", "changes"), UNMET_BY_PCI, ids=names)
+def test_a_clause_of_pci_that_is_not_met(project: Make, key: str, changes: Changes) -> None:
+    wrong = project("pci")
+    wrong.set(**changes)
+    found = wrong.finding(key)
+    assert found.state is State.NOT_MET
+    assert str(found.evidence) and str(found.fix)
+
+
+def test_each_row_has_such_a_test() -> None:
+    """But for what is built in, and what nothing here can tell."""
+    tested = {key for key, _ in (*UNMET, *UNMET_BY_PCI)} | {"audit-elsewhere", "generation-random"}
+    own = {key for key, row in conformance.registered().items() if row.area in AREAS}
+    assert own == tested | HOSTS | BUILT_IN
+
+
+# What the tables above cannot hold
+
+
+def test_a_log_that_is_kept_nowhere_else(project: Make) -> None:
+    wrong = project("nist")
+    wrong.log_to(logging.NullHandler())
+    assert wrong.finding("audit-elsewhere").state is State.NOT_MET
+
+
+def test_a_fence_with_a_hole(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = project("nist")
+    monkeypatch.setattr("credfirewall.audit.triggers.missing", lambda _connection: ["no_update"])
+    found = wrong.finding("audit-tamper-evident")
+    assert found.state is State.NOT_MET and "no_update" in str(found.evidence)
+
+
+def test_entropy_that_is_too_low(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuing, "LEAST_BITS", 130)
+    assert project("nist").finding("generation-random").state is State.NOT_MET
+
+
+def test_a_user_model_without_a_session_hash(
+    project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_user_model(), "get_session_auth_hash", None)
+    assert project("nist").finding("site-sessions-after-change").state is State.NOT_MET
+
+
+# Other ways to meet a clause
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("screening-common", ours(SOURCES=["hibp"])),
+        ("screening-common", ours(SOURCES=["bundled"])),
+        ("screening-context-words", {
+            **ours(CONTEXT_WORDS=[]),
+            **listed(f"{OURS}.ContextWordsValidator", words=["Excelsior"]),
+        }),
+        ("screening-minimal", ours(SOURCES=["blocklist"], HIBP_PADDING=False)),
+        ("screening-egress", ours(HIBP_URL="http://127.0.0.1:8000/range/")),
+        ("policy-minimum", {**ours(MFA_ASSERTED=True),
+                            **listed(f"{OURS}.LengthValidator", min_length=8)}),
+        ("api-client-address", {"USE_X_FORWARDED_HOST": True, **ours(TRUSTED_PROXIES=1)}),
+        ("api-guarded", {"INSTALLED_APPS": [*APPS, "corsheaders"]}),
+        ("site-lockout", {"INSTALLED_APPS": [*APPS[:-1], "axes.apps.AppConfig"]}),
+        ("site-lockout", {"AXES_COOLOFF_TIME": None, "AXES_FAILURE_LIMIT": 100}),
+        ("site-lockout", {
+            "INSTALLED_APPS": [*APPS[:-1], "defender"],
+            "MIDDLEWARE": ["defender.middleware.FailedLoginMiddleware"],
+        }),
+        ("site-cookies", {"SESSION_COOKIE_SAMESITE": "Strict"}),
+    ],
+    ids=names,
+)  # fmt: skip
+def test_another_way_to_meet_it(project: Make, key: str, changes: Changes) -> None:
+    right = project("nist")
+    right.set(**changes)
+    assert right.finding(key).state is State.MET
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("policy-rotation", {"MIDDLEWARE": [], **ours(MFA_ASSERTED=True)}),
+        ("policy-rotation", {"MIDDLEWARE": [], "INSTALLED_APPS": [*APPS, "password_expire"]}),
+        ("policy-history", {**beside(f"{OURS}.LetterAndDigitValidator"),
+                            "INSTALLED_APPS": [*APPS, "django_password_history"]}),
+        ("site-lockout-pci", {"AXES_COOLOFF_TIME": timedelta(minutes=30)}),
+        ("site-lockout-pci", {"AXES_COOLOFF_TIME": None}),
+        ("site-session-idle", {"SESSION_SAVE_EVERY_REQUEST": False}),
+    ],
+    ids=names,
+)  # fmt: skip
+def test_another_way_to_meet_one_of_pci(project: Make, key: str, changes: Changes) -> None:
+    right = project("pci")
+    right.set(**changes)
+    assert right.finding(key).state is State.MET
+
+
+def test_defender_locks_for_five_minutes_unless_told_otherwise(project: Make) -> None:
+    site = project("pci")
+    site.set(
+        INSTALLED_APPS=[*APPS[:-1], "defender"],
+        MIDDLEWARE=["defender.middleware.FailedLoginMiddleware"],
+    )
+    assert site.finding("site-lockout-pci").state is State.NOT_MET
+    site.set(DEFENDER_COOLOFF_TIME=1800)
+    assert site.finding("site-lockout-pci").state is State.MET
+    site.set(DEFENDER_LOGIN_FAILURE_LIMIT=11)
+    assert site.finding("site-lockout-pci").state is State.NOT_MET
+    site.set(DEFENDER_LOGIN_FAILURE_LIMIT=3, DEFENDER_DISABLE_USERNAME_LOCKOUT=True)
+    assert site.finding("site-lockout-pci").state is State.NOT_MET
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("policy-no-composition", {
+            **beside(f"{__name__}.UppercaseValidator"),
+            "SILENCED_SYSTEM_CHECKS": ["credfirewall.W004"],
+        }),
+        ("audit-inventory", {
+            **without("MIDDLEWARE", "AuditMiddleware"),
+            "SILENCED_SYSTEM_CHECKS": ["credfirewall.W019"],
+        }),
+        ("api-authorised", ours(API_PERMISSIONS=["rest_framework.permissions.IsAdminUser"])),
+        ("site-tls", {"SECURE_SSL_REDIRECT": False,
+                      "SILENCED_SYSTEM_CHECKS": ["security.W008"]}),
+        ("site-hsts", {"SECURE_HSTS_SECONDS": 0, "SILENCED_SYSTEM_CHECKS": ["security.W004"]}),
+        ("site-session-end", {"SESSION_SAVE_EVERY_REQUEST": True}),
+        ("site-lockout", {"AXES_FAILURE_LIMIT": lambda *_: 3}),
+        ("site-lockout", {"AXES_COOLOFF_TIME": "accounts.cool_off"}),
+    ],
+    ids=names,
+)  # fmt: skip
+def test_what_the_project_answers_for(project: Make, key: str, changes: Changes) -> None:
+    site = project("nist")
+    site.set(**changes)
+    found = site.finding(key)
+    assert found.state is State.HOST and str(found.fix)
+
+
+# The registry
+
+
+def test_probes_that_fail_are_not_met_and_tell_nothing(
+    project: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = project("nist")
+    site.set(**beside(here(Raises)))
+    found = site.finding("policy-unicode")
+    assert found.state is State.NOT_MET
+    assert found.evidence == "RuntimeError"
+    assert "policy-unicode" in caplog.text
+
+
+def test_one_profile_for_another(project: Make) -> None:
+    """As if the settings named it: the live validators follow."""
+    site = project("nist")
+    state = {each.row.key: each.finding.state for each in conformance.results("pci")}
+    assert state["policy-composition"] is State.NOT_MET
+    assert "policy-no-composition" not in state
+    assert site.finding("policy-no-composition").state is State.MET
+
+
+def test_the_profile_asvs_asks_more_of_scrypt(project: Make) -> None:
+    for profile, state in (("nist", State.MET), ("asvs", State.NOT_MET)):
+        site = project(profile)
+        site.set(PASSWORD_HASHERS=[f"{HASHERS}.ScryptPasswordHasher"])
+        assert site.finding("policy-hashers").state is state
+
+
+@pytest.fixture
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformance, "_rows", dict(conformance.registered()))
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_feature_or_a_project_takes_over_a_row(project: Make) -> None:
+    site = project("nist")
+    before = [*conformance.registered()]
+    row = Row("site-lockout", "site", ("ASVS 6.3.1",), "Ours.", lambda: met("own"), Force.MUST)
+    conformance.register(row)
+    assert [*conformance.registered()] == before
+    assert site.finding("site-lockout").evidence == "own"
+
+
+def test_a_row_about_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="cooking"):
+        Row("x", "cooking", (), "", lambda: met(""))
+
+
+def test_registering_twice_changes_nothing() -> None:
+    before = dict(conformance.registered())
+    clauses.register()
+    assert dict(conformance.registered()) == before
+
+
+def test_every_row_says_where_it_comes_from() -> None:
+    for key, row in conformance.registered().items():
+        assert key.startswith(row.area) and row.clauses and str(row.demand).endswith(".")
+        assert row.profiles <= {*PROFILES} and row.profiles
