@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from pytest_django import Settings
 
+import credfirewall
 from credfirewall import clauses, conformance
 from credfirewall.clauses import issuing
 from credfirewall.conformance import AREAS, Force, Row, State, met
@@ -416,3 +418,13 @@ def test_every_row_says_where_it_comes_from() -> None:
     for key, row in conformance.registered().items():
         assert key.startswith(row.area) and row.clauses and str(row.demand).endswith(".")
         assert row.profiles <= {*PROFILES} and row.profiles
+
+
+def test_each_row_is_documented_and_no_other() -> None:
+    page = Path(credfirewall.__file__).parent.parent / "docs" / "conformance.md"
+    cells = [line.split(" | ") for line in page.read_text("utf-8").splitlines() if " | " in line]
+    found = {first.strip("| `"): rest[0] for first, *rest in cells if first.startswith("| `")}
+    states = {state.value for state in State}
+    assert {key: each for key, each in found.items() if key not in states} == {
+        key: ", ".join(row.clauses) for key, row in conformance.registered().items()
+    }
