@@ -76,14 +76,15 @@ class AuditRefused(CredfirewallError):  # noqa: N818 - an outcome, named as one
 class SpecInvalid(CredfirewallError, ValueError):  # noqa: N818 - an outcome, named as one
     """What was asked for cannot be generated. Each way in which it cannot is a class of its own.
 
-    ``field`` names the option; ``params`` holds what a message of one's own would say of it.
+    ``field`` names the option, ``problem`` says what is wrong with it; ``params`` holds what a
+    message of one's own would say of it.
     """
 
     code = "spec_invalid"
 
     def __init__(self, field: str, problem: str, **params: object) -> None:
         super().__init__(f"{field}: {problem}")
-        self.field = field
+        self.field, self.problem = field, problem
         self.params = params
 
 

@@ -1,21 +1,18 @@
 """How many values a spec allows, exactly, and so how hard they are to guess. Pure."""
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import combinations
 
 from credfirewall.passwords.specs import Spec
 
 
-@lru_cache(maxsize=256)
 def entropy_bits(spec: Spec) -> float:
     """Return the entropy of what ``draw(spec)`` returns, in bits.
 
     All values that a spec allows are equally likely, so this is the logarithm of their number: what
     ``require_each`` rules out is subtracted.
     """
-    return math.log2(spec.count())
+    return spec.entropy_bits
 
 
 def covering(length: int, size: int, required: Sequence[int]) -> int:

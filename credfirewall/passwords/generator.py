@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from credfirewall.passwords import options
-from credfirewall.passwords.entropy import entropy_bits
 from credfirewall.passwords.passphrase import PassphraseSpec
 from credfirewall.passwords.password import PasswordSpec, PinSpec
 from credfirewall.passwords.pronounceable import PronounceableSpec
@@ -40,7 +39,7 @@ def draw(spec: Spec, urandom: Urandom = os.urandom) -> str:
 
 def generated(spec: Spec, value: str) -> Generated:
     """Return ``value``, drawn from ``spec``, with what may be said about it."""
-    return Generated(value, spec.kind, len(value), entropy_bits(spec))
+    return Generated(value, spec.kind, len(value), spec.entropy_bits)
 
 
 def generate(**spec: object) -> Generated:

@@ -4,6 +4,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import ClassVar
 
 from credfirewall.exceptions import ClassExcluded, NothingToDrawFrom
@@ -31,7 +32,7 @@ class CharacterSpec(Spec):
     length: int
 
     @cached_property
-    def classes(self) -> dict[str, str]:
+    def classes(self) -> Mapping[str, str]:
         """What is left of each class after the exclusions, without those of which nothing is."""
         raise NotImplementedError
 
@@ -112,7 +113,7 @@ class PasswordSpec(CharacterSpec):
         return {name: part for name, part in CLASSES.items() if getattr(self, name)}
 
     @cached_property
-    def classes(self) -> dict[str, str]:
+    def classes(self) -> Mapping[str, str]:
         return _without(self._wanted(), self.exclude + AMBIGUOUS * self.exclude_ambiguous)
 
     @property
@@ -135,13 +136,14 @@ class PinSpec(CharacterSpec):
             raise NothingToDrawFrom("exclude", "no digits are left to draw from")
 
     @cached_property
-    def classes(self) -> dict[str, str]:
+    def classes(self) -> Mapping[str, str]:
         return _without({"digits": CLASSES["digits"]}, self.exclude)
 
 
-def _without(classes: Mapping[str, str], excluded: str) -> dict[str, str]:
+def _without(classes: Mapping[str, str], excluded: str) -> Mapping[str, str]:
     left = {name: options.left(part, excluded) for name, part in classes.items()}
-    return {name: part for name, part in left.items() if part}
+    # Specs are shared.
+    return MappingProxyType({name: part for name, part in left.items() if part})
 
 
 def _classified(alphabet: str) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """What to generate: one frozen class for each kind of value, checked when it is made. Pure."""
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar
 
 from credfirewall.exceptions import (
@@ -43,7 +44,10 @@ class Spec:
     @staticmethod
     def of(**given: Any) -> "Spec":
         """Return the spec of ``kind`` (default "password") and its options. Raises SpecInvalid."""
-        return _kind(given)(**{name: value for name, value in given.items() if name != "kind"})
+        try:
+            return _known(**given)
+        except TypeError:  # something that has no hash, and so is not what it should be either
+            return _made(given)
 
     @staticmethod
     def parse(texts: Mapping[str, str]) -> "Spec":
@@ -53,7 +57,12 @@ class Spec:
         Raises SpecInvalid.
         """
         types = _options(_kind(texts).kind)
-        return Spec.of(**{name: _read(name, text, types.get(name)) for name, text in texts.items()})
+        return Spec.of(**{name: read(name, text, types.get(name)) for name, text in texts.items()})
+
+    @cached_property
+    def entropy_bits(self) -> float:
+        """The logarithm of ``count``, since all values are equally likely."""
+        return math.log2(self.count())
 
     def draw(self, urandom: Urandom) -> str:
         """Return one of the values, all of them equally likely. Raises RandomnessFailed."""
@@ -66,6 +75,17 @@ class Spec:
     def allows(self, value: str) -> bool:
         """Whether ``value`` is one of them."""
         raise NotImplementedError
+
+
+def _made(given: Mapping[str, Any]) -> Spec:
+    return _kind(given)(**{name: value for name, value in given.items() if name != "kind"})
+
+
+@lru_cache(maxsize=256, typed=True)
+def _known(**given: Any) -> Spec:
+    """Return the spec that was made of these options before: most callers want the same again, and
+    to check them takes longer than to draw. Typed, because 1 is not True."""
+    return _made(given)
 
 
 def _kind(given: Mapping[str, object]) -> type[Spec]:
@@ -106,7 +126,7 @@ def _options(kind: str) -> dict[str, object]:
     return {field.name: field.type for field in fields(_kinds[kind])}
 
 
-def _read(name: str, text: str, wanted: object) -> object:
+def read(name: str, text: str, wanted: object) -> object:
     """Return what ``text`` says, where that should be of type ``wanted``. Raises
     OptionWrongType."""
     if wanted is int:

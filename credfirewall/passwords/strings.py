@@ -34,8 +34,8 @@ class Strings:
         """Return a string. Raises RandomnessFailed.
 
         One that lacks a class is thrown away whole: to place one of each class and shuffle would
-        prefer strings that have few of it. Where that takes too long, the string is counted out
-        instead, which is as uniform.
+        prefer strings in which the classes are evenly spread. Where that takes too long, the
+        string is counted out instead, which is as uniform.
         """
         symbols, length, asked = self._symbols, self._length, self._asked
         if not self._marks:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import logging
-import os
 import sys
 import warnings
 from getpass import GetPassWarning, getpass
@@ -16,6 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from credfirewall.conf import conf
 from credfirewall.exceptions import PasswordNotText, PasswordTooLong, UnusablePassword
+from credfirewall.management.streams import abandon
 from credfirewall.screening.digest import MAX_CODE_POINTS
 from credfirewall.screening.services import screen
 from credfirewall.screening.verdict import Reason, Status, Verdict
@@ -131,7 +131,7 @@ class Command(BaseCommand):
             self.stdout.flush()
         except (OSError, ValueError, AttributeError) as error:  # broken, closed, or not there
             if self._called_from_command_line:
-                _abandon(sys.stdout)
+                abandon(sys.stdout)
             reason = getattr(error, "strerror", None) or "there is no output"
         else:
             return
@@ -179,18 +179,6 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, ImproperlyConfigured):
         return Failure("misconfigured", " ".join(str(error).split()))
     return Failure("failed", f"Screening failed ({type(error).__name__}): see `manage.py check`.")
-
-
-def _abandon(stream: TextIO | None) -> None:
-    """Give up a stream that nobody reads, so that Python does not complain about it at exit."""
-    try:
-        descriptor = stream.fileno() if stream else -1
-    except (OSError, ValueError):
-        return
-    if descriptor >= 0:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
 
 
 @sensitive_variables()
