@@ -114,6 +114,7 @@ WRONG: dict[str, list[Any]] = {
     "DELIVERY_BASE_URL": ["", 1],
     "DELIVERY_MAX_ATTEMPTS": [0, 101],
     "RATES": ["5/m", {"check": "5/x"}, {"check": 5}, {"chek": "5/m"}, {"check": "5/mfoo"}, None],
+    "RATES_ON_FAILURE": [{"check": "shut"}, {"chek": "open"}, {"hibp": "open"}, "open", None],
     "TRUSTED_PROXIES": [-1, True, "1"],
     "REQUIRE_HTTPS": [1, "yes"],
     "AUDIT_KEY": ["", [1], 1, b"x"],
@@ -124,6 +125,7 @@ WRONG: dict[str, list[Any]] = {
     "AUDIT_PUBLIC_KEY": ["", 1, b"x"],
     "API_AUTHENTICATION": ["a.B", [1], {"x": "a.B"}],
     "API_PERMISSIONS": ["a.B", {"policy": "a.B"}, [None]],
+    "METRICS_TOKEN": ["", 1, b"x", ["x"]],
 }
 
 
