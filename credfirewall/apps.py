@@ -18,6 +18,7 @@ class CredfirewallConfig(AppConfig):
         from credfirewall.audit import metrics as audit_metrics
         from credfirewall.audit import panels as audit_panels
         from credfirewall.audit import receivers
+        from credfirewall.passwords import scopes as password_scopes
         from credfirewall.screening import panels as screening_panels
         from credfirewall.screening.sources import blocklist
 
@@ -29,4 +30,5 @@ class CredfirewallConfig(AppConfig):
         keys.connect()
         audit_metrics.connect()
         audit_panels.register()
+        password_scopes.register()
         screening_panels.register()

@@ -28,6 +28,7 @@ from credfirewall.exceptions import (
     AuditUnavailable,
     PasswordNotText,
     PasswordTooLong,
+    PolicyUnsatisfiable,
     SourceUnavailable,
 )
 
@@ -136,6 +137,12 @@ PASSWORD_NOT_TEXT = Problem(
 PASSWORD_TOO_LONG = Problem(
     400, PasswordTooLong.code, "The password is too long", "At most 4096 characters are accepted."
 )
+POLICY_UNSATISFIABLE = Problem(
+    400,
+    PolicyUnsatisfiable.code,
+    "The policy refuses what this generates",
+    "Ask for more characters, or more kinds of them; the policy endpoint tells the rules.",
+)
 
 PROBLEMS: dict[type[Exception], Problem] = {
     exceptions.ParseError: MALFORMED,
@@ -158,6 +165,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     SourceUnavailable: SOURCE_UNAVAILABLE,
     PasswordNotText: PASSWORD_NOT_TEXT,
     PasswordTooLong: PASSWORD_TOO_LONG,
+    PolicyUnsatisfiable: POLICY_UNSATISFIABLE,
 }
 """By the nearest class of an exception. A feature adds its own beside its views."""
 

@@ -39,15 +39,20 @@ class Query(Strict):
     @classmethod
     def read(cls, given: QueryDict) -> dict[str, Any]:
         """Return the values of ``given``. Raises ValidationError that names each wrong one."""
+        # A plain dict: in a QueryDict, DRF takes a parameter without a value for one not given.
+        query = cls(data=cls.once(given))
+        query.is_valid(raise_exception=True)
+        found: dict[str, Any] = query.validated_data
+        return found
+
+    @staticmethod
+    def once(given: QueryDict) -> dict[str, str]:
+        """Return the texts of ``given``. Raises ValidationError that names what is there twice."""
         repeated = sorted(name for name, values in given.lists() if len(values) > 1)
         if repeated:
             message = ErrorDetail("This parameter is given more than once.", "repeated")
             raise ValidationError({name[:LONGEST_NAME]: [message] for name in repeated})
-        # A plain dict: in a QueryDict, DRF takes a parameter without a value for one not given.
-        query = cls(data=given.dict())
-        query.is_valid(raise_exception=True)
-        found: dict[str, Any] = query.validated_data
-        return found
+        return {name: str(value) for name, value in given.items()}
 
 
 class Text(serializers.CharField):
@@ -57,6 +62,11 @@ class Text(serializers.CharField):
         super().__init__(trim_whitespace=False, **how)
         others = [v for v in self.validators if not isinstance(v, ProhibitNullCharactersValidator)]
         self.validators = [*others, WITHOUT_NUL]
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):  # a number would become its digits
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class Whole(serializers.IntegerField):

@@ -194,6 +194,7 @@ def test_codes_are_unique_and_stable() -> None:
         (400, "invalid"),
         (400, "password_not_text"),
         (400, "password_too_long"),
+        (400, "policy_unsatisfiable"),
         (401, "not_authenticated"),
         (401, "authentication_failed"),
         (403, "permission_denied"),

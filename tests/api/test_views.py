@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from credfirewall.audit.models import AuditEvent
 from tests.api.conftest import new_user
-from tests.api.test_matrix import MATRIX
+from tests.api.test_matrix import LINES, MATRIX
 from tests.api.test_problems import check
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_endpoints")]
@@ -27,10 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Headers
 
 
-@pytest.mark.parametrize("endpoint", MATRIX)
-def test_no_answer_is_kept_or_guessed_at(admin_client: Client, endpoint: str) -> None:
-    method, path, _, _ = MATRIX[endpoint]
-    response = admin_client.generic(method, path)
+@pytest.mark.parametrize("line", MATRIX)
+def test_no_answer_is_kept_or_guessed_at(admin_client: Client, line: str) -> None:
+    response = MATRIX[line].ask(admin_client)
     assert response["Cache-Control"] == "no-store"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -50,12 +49,12 @@ def test_a_cache_for_the_whole_site_keeps_nothing(admin_client: Client, settings
 # HTTPS
 
 
-@pytest.mark.parametrize("endpoint", sorted(set(MATRIX) - {"healthz", "metrics"}))
+@pytest.mark.parametrize("path", sorted({each.path for each in LINES} - {"/healthz", "/metrics"}))
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_plain_http_is_refused_and_never_redirected(
-    admin_client: Client, endpoint: str, method: str
+    admin_client: Client, path: str, method: str
 ) -> None:
-    check(admin_client.generic(method, MATRIX[endpoint][1], **FAR), 403, "https_required")
+    check(admin_client.generic(method, path, **FAR), 403, "https_required")
 
 
 def test_https_is_served(admin_client: Client) -> None:
