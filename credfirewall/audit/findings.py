@@ -83,7 +83,9 @@ class Report:
         self, fault: Fault, begin: int, end: int, name: Callable[[int], object], text: str
     ) -> None:
         """Add a finding for each number of a range: all of them count, the first are named."""
-        named = max(0, min(end - begin, MOST_ALIKE))
+        if end <= begin:
+            return
+        named = min(end - begin, MOST_ALIKE)
         for number in range(begin, begin + named):
             self.add(fault, name(number), text)
-        self.counts[fault] += max(0, end - begin) - named
+        self.counts[fault] += end - begin - named

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from credfirewall.audit import chain, purging, reading, rows, seals, triggers
 from credfirewall.audit.anchor import Anchored
@@ -176,18 +176,22 @@ class _Verification:
             if (stub := self._stubs.get(seal.position)) is not None:
                 if seal.position not in unreadable:
                     self._stub(seal, stub, sealed)
-                self._left(seal)
             elif seal.position:
                 self._batch(seal)
 
     def outsiders(self, sealed: Sequence[AuditSeal]) -> None:
-        """Find memberships that hide a row: in no batch, or more than one has that is not read."""
+        """Find memberships that hide a row: in no batch, in one that was purged, or more than one
+        has that is not read."""
         members = AuditMember.objects.using(self._using)
-        positions = AuditSeal.objects.using(self._using).filter(position__gt=0).values("position")
-        for member, seal in reading.values(members.exclude(seal__in=positions), "event_id", "seal"):
+        theirs = AuditSeal.objects.using(self._using).filter(position=OuterRef("seal"))
+        astray = members.filter(~Exists(theirs.filter(position__gt=0)))
+        for member, seal in reading.values(astray, "event_id", "seal"):
             text = f"it is said to be in batch {reading.shown(seal)}, which does not exist"
             self._report.add(Fault.ROW_MOVED, reading.shown(member), text)
         stubs = AuditStub.objects.using(self._using).values("seal")
+        for (member,) in reading.values(members.filter(seal__in=stubs), "event_id"):
+            text = "it is in a batch that was purged"
+            self._report.add(Fault.PURGED_ROW, reading.shown(member), text)
         unread = members.filter(seal__lte=self._report.since).exclude(seal__in=stubs)
         counts = dict(unread.order_by().values_list("seal").annotate(Count("event_id")))
         for seal in sealed:
@@ -206,12 +210,6 @@ class _Verification:
             add(Fault.STUB_EARLY, seal.position, text)
         elif self._is_unsigned(stub, message, sealed):
             add(Fault.STUB_UNSIGNED, seal.position, "the purge's signature is missing or wrong")
-
-    def _left(self, seal: AuditSeal) -> None:
-        left = AuditMember.objects.using(self._using).filter(seal=seal.position)
-        for (member,) in reading.values(left, "event_id"):
-            text = "it is in a batch that was purged"
-            self._report.add(Fault.PURGED_ROW, reading.shown(member), text)
 
     def _is_unsigned(self, stub: AuditStub, message: bytes, sealed: Sequence[AuditSeal]) -> bool:
         """Whether a purge lacks its signature: all are signed since there is a key to sign with."""

@@ -107,7 +107,7 @@ def _facts(report: Report) -> dict[str, Any]:
         "anchored": report.anchored,
         "proven_against_truncation": (report.anchored or -1) >= report.seal,
         "found": report.total,
-        "counts": {fault: number for fault, number in report.counts.items() if number},
+        "counts": report.counts,
         "findings": [
             {"fault": finding.fault, "where": finding.where, "text": finding.text}
             for finding in report.findings
