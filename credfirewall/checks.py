@@ -19,7 +19,14 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import Error, Warning  # noqa: A004 - Django's names
 
-from credfirewall import api_checks, audit_checks, cache_checks, hasher_checks, host_checks
+from credfirewall import (
+    api_checks,
+    audit_checks,
+    cache_checks,
+    hasher_checks,
+    host_checks,
+    limit_checks,
+)
 from credfirewall.checking import Messages, did_you_mean, load, shown
 from credfirewall.conf import SETTINGS, conf, configured
 from credfirewall.screening.sources import Source, chain
@@ -71,6 +78,9 @@ def register() -> None:
         audit_checks.check_sqlite,
         api_checks.check_classes,
         api_checks.check_metrics_token,
+        limit_checks.check_cache_of_limits,
+        limit_checks.check_counting,
+        limit_checks.check_enabled,
     ):
         checks.register(check, *tags)
     checks.register(hasher_checks.check_hashers, *tags, deploy=True)
