@@ -14,6 +14,7 @@ from credfirewall import checks
 from credfirewall.conf import SETTINGS
 from credfirewall.screening.verdict import Answer
 from tests.checked import ids, only
+from tests.naming import same_everywhere
 
 
 class Fitting:
@@ -64,7 +65,7 @@ def here(thing: Callable[..., Any]) -> str:
 # The dict
 
 
-@pytest.mark.parametrize("value", [None, [], "hibp", 1, object(), {"hibp"}], ids=repr)
+@pytest.mark.parametrize("value", [None, [], "hibp", 1, object(), {"hibp"}], ids=same_everywhere)
 def test_what_is_no_dict(value: object) -> None:
     message = only(CREDFIREWALL=value)
     assert (message.id, message.level) == ("credfirewall.E001", ERROR)
