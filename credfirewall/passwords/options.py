@@ -60,9 +60,8 @@ def alphabet(field: str, value: object) -> None:
 
 def _check_pairs(field: str, text: str) -> None:
     for position, each in enumerate(text, 1):
-        # All that it may follow in one string: some scripts compose what are letters by themselves.
-        pairs = "".join(before + each for before in text)
-        if unicodedata.normalize("NFC", pairs) != pairs:
+        # Between all the others in one string: some scripts compose what are letters themselves.
+        if not unicodedata.is_normalized("NFC", each + each.join(text) + each):
             raise _unusable(field, position)
 
 

@@ -173,14 +173,19 @@ class TestRefusals:
 
 
 class TestRecord:
-    def test_what_was_asked_for_is_on_record_and_no_value(self) -> None:
+    def test_what_was_asked_for_is_on_record_and_no_value(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG")
         out = run("--count=3", "--length=24", "--exclude=xyz")[1]
         (row,) = AuditEvent.objects.filter(event="password_generated")
         assert (row.actor_type, row.outcome) == ("command", "success")
         details = json.loads(row.details)
         assert (details["kind"], details["count"], details["length"]) == ("password", 3, 24)
         assert details["entropy_bits"] == pytest.approx(24 * 6.507794640198696)
-        assert not any(value in row.details for value in out.splitlines())
+        assert caplog.records
+        written = row.details + "".join(str(vars(each)) for each in caplog.records)
+        assert not any(value in written for value in out.splitlines())
 
 
 class TestStreams:
