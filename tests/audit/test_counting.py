@@ -85,6 +85,8 @@ def test_tallies_are_added_up_once_and_not_with_each_seal() -> None:
     seeding.add(HIT, hours_ago(1))
     seeding.seal()
     assert tally_queries(window()) == []
+    newest = window().sealed
+    assert newest and counting._kept["default", "24h"].head == newest.head
     assert window().top("actor", 5) == [("user 5", 2)]
     assert window().counts("event") == {"limit_hit refused ": 3}
 
@@ -166,9 +168,13 @@ def test_little_that_is_new_is_looked_up() -> None:
 
     def totals(values: Any) -> dict[str, int]:
         asked.extend(values)
-        return {"near": 1}
+        return {"near": 991}
 
     joined = ranking.joined(Counter({"far": 5, "v0": 2, "near": 990}))
-    assert joined.top(3, Counter({"near": 9}), totals) == [("v0", 1002), ("v1", 999), ("v2", 998)]
+    assert joined.top(3, Counter({"near": 9}), totals) == [
+        ("v0", 1002),
+        ("near", 1000),
+        ("v1", 999),
+    ]
     assert asked == ["near"]
     assert joined.gains == {"far": 5, "near": 990}

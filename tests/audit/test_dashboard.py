@@ -101,6 +101,12 @@ def test_numbers_of_sealed_rows_are_read_from_tallies_alone() -> None:
     assert window().counts("event") == {"limit_hit refused ": 10**6}
 
 
+def test_a_row_from_a_clock_that_is_ahead_is_in_no_step() -> None:
+    seeding.add(HIT, hours_ago(-30))
+    seeding.add(HIT, hours_ago(1))
+    assert sum(window().series(["limit_hit"])["limit_hit refused "]) == 1
+
+
 def test_there_is_an_end_to_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard, "NEWEST", 3)
     for n in range(5):
