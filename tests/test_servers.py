@@ -120,7 +120,10 @@ def test_a_mariadb_that_cannot_be_set_up_says_why(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
 @pytest.mark.parametrize(("ci", "status"), [("", 5), ("true", 4)])
-def test_a_missing_database_is_named_and_fails_in_ci(name: str, ci: str, status: int) -> None:
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_missing_database_is_named_and_fails_in_ci(
+    name: str, ci: str, status: int, processes: int
+) -> None:
     task = (
         "import sys, pytest\n"
         "from tests import servers\n"
@@ -130,7 +133,10 @@ def test_a_missing_database_is_named_and_fails_in_ci(name: str, ci: str, status:
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", task, "--database", name, "tests/screening/test_blocklist.py"],
+        [
+            *(sys.executable, "-c", task, "--database", name, f"-n{processes}"),
+            "tests/screening/test_blocklist.py",
+        ],
         cwd=ROOT,
         env={**os.environ, "CI": ci},
         capture_output=True,
