@@ -200,6 +200,11 @@ def test_what_no_event_can_be_is_not_looked_for(
         assert bool(found(**filters)) == finds
 
 
+def test_what_few_events_can_be_is_looked_for_among_them() -> None:
+    where = listing.kinds("", "failed", "hibp")
+    assert where is not None and ("event__in", ["screening_degraded"]) in where.children
+
+
 @pytest.mark.django_db
 def test_a_search_finds_who_acted_whom_it_concerned_the_request_and_the_event() -> None:
     acted = seeding.add(HIT, NOON, actor=DANA, request_id="r-1")
