@@ -337,6 +337,11 @@ def arguments(
     name: str, about: str | None, sizes: Iterable[str], argv: Sequence[str] | None
 ) -> argparse.Namespace:
     """Read the options that every benchmark has."""
+    return common_options(name, about, sizes).parse_args(argv)
+
+
+def common_options(name: str, about: str | None, sizes: Iterable[str]) -> argparse.ArgumentParser:
+    """Return a parser for them, to which a benchmark may add its own."""
     parser = argparse.ArgumentParser(f"python -m benchmarks.{name}", description=about)
     parser.add_argument("--sizes", choices=list(sizes), default="full", help="how much to measure")
     parser.add_argument(
@@ -350,7 +355,7 @@ def arguments(
         "--json", type=Path, default=RESULTS / f"{name}.json", metavar="FILE", help="the results"
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
-    return parser.parse_args(argv)
+    return parser
 
 
 def finish(report: Report, options: argparse.Namespace) -> int:

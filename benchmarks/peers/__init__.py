@@ -1,0 +1,1 @@
+"""What the API is compared with, each served by itself."""
