@@ -6,8 +6,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, execute_from_command_line
 from django.utils import translation
+from django.utils.translation import gettext_lazy
 from pytest_django import Settings
 
 from credfirewall import conformance
@@ -82,10 +83,14 @@ def test_json(project: Make) -> None:
     }
 
 
-def test_the_same_in_every_language(project: Make) -> None:
+def test_the_same_in_every_language(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a terminal or a program reads is in English, as with the other commands."""
     project("pci")
+    monkeypatch.setattr(conformance, "_rows", dict(conformance.registered()))
+    demand = gettext_lazy("Audit events")
+    conformance.register(Row("site-own", "site", ("House rule 7",), demand, lambda: met("yes")))
     english = run("--json")
+    assert "Audit events" in english
     with translation.override("de"):
         assert run("--json") == english
 
@@ -94,6 +99,8 @@ def test_no_key_and_no_address_is_shown(project: Make) -> None:
     site = project("nist")
     site.set({"HIBP_URL": "https://user:hunter2@mirror.example/range/"})
     text = run(status=1) + run("--json", status=1)
+    site.set({"HIBP_URL": "https://mirror.example/hunter2/range/"})
+    text += run() + run("--json")
     assert "hunter2" not in text and site.own["AUDIT_KEY"] not in text
 
 
@@ -106,9 +113,17 @@ def test_a_project_that_is_broken(project: Make) -> None:
 def test_arguments_that_are_not_understood(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises((SystemExit, CommandError)) as caught:
-        call_command("conformance", *arguments)
-    assert getattr(caught.value, "code", 3) == 3
+    with pytest.raises(SystemExit) as caught:
+        execute_from_command_line(["manage.py", "conformance", *arguments])
+    assert caught.value.code == 3
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        execute_from_command_line(["manage.py", "conformance", "--help"])
+    assert caught.value.code == 0
+    assert "examples:" in capsys.readouterr().out
 
 
 class Full(StringIO):

@@ -7,7 +7,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext_lazy as _
 
 from credfirewall import conformance
@@ -71,9 +70,7 @@ class ConformanceReportAdmin(ModelAdmin):
         }
         request.current_app = self.admin_site.name
         template = "admin/credfirewall/conformancereport/change_list.html"
-        response = TemplateResponse(request, template, context)
-        add_never_cache_headers(response)  # it tells what is weak
-        return response
+        return TemplateResponse(request, template, context)
 
 
 def _by_area(found: list[Result]) -> list[tuple[str, Text, list[dict[str, Any]]]]:

@@ -71,8 +71,9 @@ def stranger(username: str, email: str) -> Any:
     if not (username or email):
         return None
     model: Any = get_user_model()
-    # One field may be both.
-    fields = {model.get_email_field_name(): email, model.USERNAME_FIELD: username or email}
+    fields = {model.USERNAME_FIELD: username}
+    if email:  # where one field is both, this is what it holds
+        fields[model.get_email_field_name()] = email
     known = {field.name for field in model._meta.get_fields()}
     return model(**{name: text for name, text in fields.items() if name in known})
 

@@ -252,6 +252,17 @@ class TestRecords:
         assert near.codes == ("password_too_similar",)
         assert stranger("", "") is None
 
+    @pytest.mark.parametrize(("name", "email"), [("josephine", ""), ("", "jo@x"), ("jo", "jo@x")])
+    def test_a_model_whose_name_is_the_address(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, email: str
+    ) -> None:
+        monkeypatch.setattr(User, "USERNAME_FIELD", "email")
+        assert stranger(name, email).email == (email or name)
+
+    def test_a_model_without_an_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(User, "EMAIL_FIELD", "mail")
+        assert stranger("josephine", "jo@x").get_username() == "josephine"
+
 
 def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="evaluat'"):
