@@ -1,5 +1,7 @@
 """How often somebody may ask: exact counts by django-ratelimit, in the cache that it is given.
 
+Rates that are high are leased from the same cache: see ``leases``.
+
 Each request counts for its address before anything else is known of it, and for its user and its
 API key once they are. Whoever guesses at credentials has a limit of their own.
 """
@@ -12,10 +14,12 @@ from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 
 from credfirewall.addresses import client_address
+from credfirewall.api.leases import LEAST, leases
 from credfirewall.api.log import log
 from credfirewall.api.models import ApiKey
 from credfirewall.api.problems import LIMITS_UNAVAILABLE, RATE_LIMITED, Refusal
@@ -54,11 +58,15 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of a bucket is used, and the seconds after which it is empty again."""
+    """How much of a bucket is used, and the seconds after which it is empty again.
+
+    ``is_first``: this request is the first of the window that is one too many.
+    """
 
     count: int
     limit: Rate
     wait: int
+    is_first: bool
 
 
 class Outage:
@@ -101,6 +109,8 @@ outage = Outage()
 
 def _counted(bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | None:
     rate = conf.rate(bucket.rate)
+    if rate.limit >= LEAST * rate.seconds and bucket.rate != AUTH_FAILURE:
+        return _leased(bucket, rate)
     found = get_usage(
         request,
         group=f"credfirewall:{bucket.name}",
@@ -111,7 +121,17 @@ def _counted(bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | N
     if found is None or not found["limit"]:  # how django-ratelimit says that the cache failed
         return None
     # A window lasts until the end of the second that it names.
-    return Usage(found["count"], rate, found["time_left"] + 1)
+    count = found["count"]
+    return Usage(count, rate, found["time_left"] + 1, count == rate.limit + 1)
+
+
+def _leased(bucket: Bucket, rate: Rate) -> Usage | None:
+    cache = caches[getattr(settings, "RATELIMIT_USE_CACHE", DEFAULT_CACHE_ALIAS)]
+    spent = leases.spend(f"{bucket.name}:{bucket.value}", rate, cache)
+    if spent is None:
+        return None
+    count = rate.limit - spent.left if spent.passes else rate.limit + 1
+    return Usage(count, rate, spent.wait, spent.is_first)
 
 
 class Limits:
@@ -169,7 +189,7 @@ class Limits:
         usage = self._count(bucket, increment=True)
         if usage is None:
             return
-        if usage.count == usage.limit.limit + 1:  # one request alone gets this number
+        if usage.is_first:
             log().limit_hit(bucket.rate, caller, self._request)
         if usage.count > usage.limit.limit:
             raise RateLimited(usage.wait)
