@@ -17,6 +17,8 @@ from credfirewall import clauses, conformance
 from credfirewall.clauses import issuing
 from credfirewall.conformance import AREAS, Force, Row, State, met
 from credfirewall.passwords.profiles import PROFILES
+from credfirewall.screening.digest import Candidate
+from credfirewall.screening.verdict import Answer
 from tests.checked import CACHE
 from tests.conforming import APPS, OURS, PCI, RIGHT, Project
 
@@ -99,6 +101,19 @@ class Raises(Reasonable):
         raise RuntimeError("secret words")
 
 
+class OwnCorpus:
+    """A source of a host's."""
+
+    name, authoritative = "own", True
+
+    def lookup(self, candidate: Candidate) -> Answer:
+        raise NotImplementedError
+
+
+class OwnList(OwnCorpus):
+    authoritative = False
+
+
 class UppercaseValidator(Reasonable):
     """Asks for nothing, whatever its name says."""
 
@@ -125,6 +140,8 @@ UNMET: list[tuple[str, Changes]] = [
     ("screening-breached", ours(SOURCES=["blocklist", "bundled"])),
     ("screening-breached", ours(SOURCES=["corpus"])),
     ("screening-breached", listed(f"{OURS}.BlocklistValidator")),
+    ("screening-breached", ours(SOURCES=[f"{__name__}.OwnList"])),
+    ("screening-common", ours(SOURCES=[f"{__name__}.OwnList"])),
     ("screening-context-words", ours(CONTEXT_WORDS=[])),
     ("screening-context-words", listed(f"{OURS}.LengthValidator")),
     ("screening-degrades-safely", ours(HIBP_DEADLINE=60)),
@@ -270,6 +287,8 @@ def test_a_user_model_without_a_session_hash(
     [
         ("screening-common", ours(SOURCES=["hibp"])),
         ("screening-common", ours(SOURCES=["bundled"])),
+        ("screening-common", ours(SOURCES=[f"{__name__}.OwnCorpus"])),
+        ("screening-breached", ours(SOURCES=[f"{__name__}.OwnCorpus"])),
         ("screening-context-words", {
             **ours(CONTEXT_WORDS=[]),
             **listed(f"{OURS}.ContextWordsValidator", words=["Excelsior"]),
@@ -343,6 +362,7 @@ def test_defender_locks_for_five_minutes_unless_told_otherwise(project: Make) ->
             "SILENCED_SYSTEM_CHECKS": ["credfirewall.W019"],
         }),
         ("api-authorised", ours(API_PERMISSIONS=["rest_framework.permissions.IsAdminUser"])),
+        ("screening-egress", ours(SOURCES=["hibp", f"{__name__}.OwnCorpus"])),
         ("site-tls", {"SECURE_SSL_REDIRECT": False,
                       "SILENCED_SYSTEM_CHECKS": ["security.W008"]}),
         ("site-hsts", {"SECURE_HSTS_SECONDS": 0, "SILENCED_SYSTEM_CHECKS": ["security.W004"]}),

@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from credfirewall import cache_checks, checks, host_checks
 from credfirewall.clauses.looking import built_in, by_checks, listed
 from credfirewall.conf import conf
-from credfirewall.conformance import Finding, Row, met, not_met
+from credfirewall.conformance import Finding, Row, host, met, not_met
 from credfirewall.passwords.policy import lengths
-from credfirewall.screening.sources import bundled
+from credfirewall.screening.sources import bundled, chain
 from credfirewall.screening.sources.chain import LOCAL
 from credfirewall.validators import ContextWordsValidator
 
@@ -41,8 +41,12 @@ def _bundled(minimum: int) -> int:
 
 
 def _corpora() -> list[str]:
-    """Return the sources that cover the public breaches, or are the host's own."""
-    return [name for name in conf.SOURCES if name not in LOCAL]
+    """Return the sources that cover the public breaches; of the host's own, which say so."""
+    return [
+        name
+        for name in conf.SOURCES
+        if name not in LOCAL and ("." not in name or chain.source(name).authoritative)
+    ]
 
 
 def breached() -> Finding:
@@ -77,6 +81,10 @@ def degrades_safely() -> Finding:
 def egress() -> Finding:
     # The address itself may name a host that is nobody's business.
     evidence = f"SOURCES = {[*conf.SOURCES]}"
+    own = [name for name in conf.SOURCES if "." in name]
+    if own:
+        fix = _("See to it that your own source asks known hosts alone, over verified TLS.")
+        return host(", ".join(own), fix)
     if "hibp" in conf.SOURCES:
         evidence += f", HIBP_URL: {conf.HIBP_URL.partition(':')[0]}"
     return by_checks(evidence, checks.check_hibp_url, checks.check_proxy)
