@@ -28,6 +28,8 @@ from credfirewall.testing.ranges import Passwords, Ranges, Row, is_prefix
 MAX_BODIES = 2048
 MAX_REQUESTS = 10_000
 _BODY_LIMIT = 1 << 20
+_ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
+"""Pages of any site may ask, as they may ask the real service."""
 
 
 class RangeServer(LoopbackServer):
@@ -36,6 +38,7 @@ class RangeServer(LoopbackServer):
     ``passwords``, ``rows``, ``directory`` and ``filler`` are those of ``Ranges``. The real API
     never has an empty range, so some filler is on by default; 0 turns it off.
     ``checksum`` sends Content-MD5 with unpadded bodies. Requests without a User-Agent get 403.
+    Pages of any origin may ask (CORS); what a browser asks ahead of that is in ``requests``, too.
     """
 
     def __init__(
@@ -124,7 +127,8 @@ class RangeServer(LoopbackServer):
             with self._lock:
                 self._requests.append(request)
                 self._count += 1
-            fault = self._take()
+            # A browser asks ahead whether it may ask; no fault is used up by that.
+            fault = None if request.method == "OPTIONS" else self._take()
             response = self.respond(request)
             keeps_alive = request.keeps_alive
             if fault is None:
@@ -136,6 +140,8 @@ class RangeServer(LoopbackServer):
 
     def respond(self, request: Request) -> Response:
         """Return the healthy answer to ``request``."""
+        if request.method == "OPTIONS":
+            return Response(204, {**_ANY_PAGE, "Access-Control-Allow-Headers": "Add-Padding"})
         if request.method != "GET":
             return _refusal(405, "Only GET is supported", Allow="GET")
         if not request.headers.get("user-agent"):
@@ -175,6 +181,7 @@ class RangeServer(LoopbackServer):
             "Content-Length": str(len(body)),
             "Cache-Control": "public, max-age=2678400",
             "Last-Modified": "Mon, 02 Nov 2026 09:00:00 GMT",
+            **_ANY_PAGE,
         }
         if self._checksum and not padded:
             headers["Content-Md5"] = content_md5(body)
@@ -183,7 +190,12 @@ class RangeServer(LoopbackServer):
 
 def _refusal(status: int, text: str, **headers: str) -> Response:
     body = text.encode()
-    described = {"Content-Type": "text/plain", "Content-Length": str(len(body)), **headers}
+    described = {
+        "Content-Type": "text/plain",
+        "Content-Length": str(len(body)),
+        **_ANY_PAGE,
+        **headers,
+    }
     return Response(status, described, body)
 
 

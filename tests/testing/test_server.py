@@ -65,6 +65,16 @@ class TestProtocol:
     def test_another_path(self, server: RangeServer) -> None:
         assert ask(server.port, request(PREFIX, path="/elsewhere/")).status == 404
 
+    def test_pages_of_any_site_may_ask(self, server: RangeServer) -> None:
+        server.fault = Status(503)
+        ahead = ask(server.port, request(PREFIX).replace(b"GET", b"OPTIONS"))
+        assert (ahead.status, ahead.body) == (204, b"")
+        assert ahead.headers["access-control-allow-headers"] == "Add-Padding"
+        server.faults([])
+        replies = [ahead, *(ask(server.port, request(prefix)) for prefix in (PREFIX, "XYZ"))]
+        assert {each.headers["access-control-allow-origin"] for each in replies} == {"*"}
+        assert len(server.requests) == 3
+
     def test_another_method(self, server: RangeServer) -> None:
         reply = ask(server.port, request(PREFIX).replace(b"GET", b"PUT"))
         assert (reply.status, reply.headers["allow"]) == (405, "GET")

@@ -10,9 +10,13 @@
 
 const RANGE_URL = "https://api.pwnedpasswords.com/range/";
 const MOST_CODE_POINTS = 4096;
-/** Ten times what the real service answers with padding. */
-const MOST_RANGE_BYTES = 1 << 20;
+/** Ten times what the real service answers with padding, and what 100 generated values take. */
+const MOST_BYTES = 1 << 20;
 const SAFE_METHODS = new Set(["GET", "HEAD"]);
+/** A row of a range, with the quirks that are known of them: lower case, thousands separators. */
+const ROW = /^([0-9A-F]{35}):(\d{1,12}|\d{1,3}(?:,\d{3}){1,3})$/i;
+/** What has no UTF-8 form, and what no form field takes. */
+const NOT_TEXT = /[\p{Surrogate}\0]/u;
 
 /** What went wrong. `code` is stable, `detail` is for people, `retryAfter` is in seconds. */
 export class CredfirewallError extends Error {
@@ -53,93 +57,110 @@ export class Client {
 
   /** Have one password generated, or with `count` a list of them. */
   async generate(spec = {}, options = {}) {
-    const answer = await this.#post("api/v1/passwords/generate", spec, options);
-    return "passwords" in answer ? answer.passwords : answer;
+    const member = spec.count === undefined ? "password" : "passwords";
+    const answer = await this.#post("api/v1/passwords/generate", spec, member, options);
+    return member === "passwords" ? answer.passwords : answer;
   }
 
   /** The policy: what a password must be, for a page to show. See `violations`. */
   policy(options = {}) {
-    return this.#call("GET", "api/v1/passwords/policy", null, options);
+    return this.#call("GET", "api/v1/passwords/policy", null, "rules", options);
   }
 
   /** Have a password checked against the policy and known breaches. On submit, not while typing. */
   check(password, { username, email, ...options } = {}) {
-    const body = withoutUndefined({ password, username, email });
-    return this.#post("api/v1/passwords/check", body, options);
+    const body = { password, username, email };
+    return this.#post("api/v1/passwords/check", body, "acceptable", options);
   }
 
   /** Redeem what was handed over: a secret, or the right to set a password. */
   redeem(token, { passphrase, newPassword, ...options } = {}) {
-    const body = withoutUndefined({ token, passphrase, new_password: newPassword });
-    return this.#post("api/v1/deliveries/redeem", body, options);
+    const body = { token, passphrase, new_password: newPassword };
+    return this.#post("api/v1/deliveries/redeem", body, "mode", options);
   }
 
   /**
-   * How often a password is in known breaches: 0 for one that is in none. Five characters of its
-   * SHA-1 leave the page, and no cookie. On submit, not while typing: a prefix for each keystroke
-   * would tell the password. Rejects when the service gives no answer, which is not 0.
+   * How often a password is in known breaches, as it is or in its NFC form: 0 for one that is in
+   * none. Five characters of its SHA-1 leave the page, and no cookie. On submit, not while typing:
+   * a prefix for each keystroke would tell the password. Rejects when the service gives no answer,
+   * which is not 0.
    */
   async breachCount(password, options = {}) {
-    if ([...password].length > MOST_CODE_POINTS) {
-      throw new CredfirewallError("password_too_long");
+    if (isLongerThan(password, MOST_CODE_POINTS)) throw new CredfirewallError("password_too_long");
+    if (NOT_TEXT.test(password)) throw new CredfirewallError("password_not_text");
+    const end = this.#end(options);
+    for (const form of new Set([password, password.normalize("NFC")])) {
+      const count = await this.#count(form, end);
+      if (count > 0) return count;
     }
-    if (!password.isWellFormed?.() && /\p{Surrogate}/u.test(password)) {
-      throw new CredfirewallError("password_not_text");
-    }
-    const forms = new Set([password, password.normalize("NFC")]);
-    const counts = await Promise.all([...forms].map((form) => this.#count(form, options)));
-    return Math.max(...counts);
+    return 0;
   }
 
-  async #count(text, options) {
+  async #count(text, end) {
     const digest = await sha1(text);
-    const response = await this.#send(this.#rangeUrl + digest.slice(0, 5), {
+    const request = {
       headers: this.#padding ? { "Add-Padding": "true" } : {},
       credentials: "omit",
+      cache: "no-store", // what was asked is not left on the disk
       redirect: "error",
       referrerPolicy: "no-referrer",
-    }, options);
-    if (!response.ok) {
-      throw new CredfirewallError("breach_source_unavailable", { status: response.status });
-    }
-    return countIn(await textOf(response), digest.slice(5));
+    };
+    return this.#exchange(this.#rangeUrl + digest.slice(0, 5), request, end, async (response) => {
+      const count = response.status === 200 && countIn(await textOf(response), digest.slice(5));
+      if (typeof count === "number") return count;
+      throw new CredfirewallError("breach_source_unavailable", {
+        status: response.status,
+        detail: "The breach service gave no answer that can be used.",
+      });
+    });
   }
 
-  #post(path, body, options) {
-    return this.#call("POST", path, body, options);
+  #post(path, body, member, options) {
+    return this.#call("POST", path, body, member, options);
   }
 
-  async #call(method, path, body, options) {
-    const headers = { Accept: "application/json" };
-    if (body !== null) headers["Content-Type"] = "application/json";
-    if (this.#key !== null) {
-      headers.Authorization = `Bearer ${this.#key}`;
-    } else if (!SAFE_METHODS.has(method)) {
-      headers["X-CSRFToken"] = this.#csrfToken() ?? "";
-    }
+  /** Answers have at least `member`; what has not comes from somebody else. */
+  async #call(method, path, body, member, options) {
+    const url = this.#base + path;
     const request = {
       method,
-      headers,
+      headers: this.#headers(method, url),
       body: body === null ? undefined : JSON.stringify(body),
       credentials: this.#key === null ? "same-origin" : "omit",
       cache: "no-store",
       redirect: "error",
     };
-    const response = await this.#send(this.#base + path, request, options);
-    const answer = await jsonOf(response);
-    if (!response.ok) throw problem(response, answer);
-    if (answer === null || typeof answer !== "object") {
-      throw new CredfirewallError("answer_not_understood", { status: response.status });
-    }
-    return answer;
+    return this.#exchange(url, request, this.#end(options), async (response) => {
+      const answer = objectIn(await textOf(response));
+      if (response.ok && answer !== null && member in answer) return answer;
+      throw problem(response, response.ok ? null : answer);
+    });
   }
 
-  async #send(url, request, { signal, timeout = this.#timeout } = {}) {
+  #headers(method, url) {
+    const headers = { Accept: "application/json" };
+    if (!SAFE_METHODS.has(method)) headers["Content-Type"] = "application/json";
+    if (this.#key !== null) {
+      headers.Authorization = `Bearer ${this.#key}`;
+    } else if (!SAFE_METHODS.has(method) && isOwnOrigin(url)) {
+      const token = this.#csrfToken();
+      if (token) headers["X-CSRFToken"] = token;
+    }
+    return headers;
+  }
+
+  /** When a call ends at the latest: it has one time limit, whatever it takes. */
+  #end({ signal, timeout = this.#timeout } = {}) {
     const deadline = AbortSignal.timeout(timeout);
-    const ended = signal ? AbortSignal.any([signal, deadline]) : deadline;
+    return { signal, deadline, either: signal ? AbortSignal.any([signal, deadline]) : deadline };
+  }
+
+  /** Ask, and `read` the answer, whose body may still come slowly or break off. */
+  async #exchange(url, request, { signal, deadline, either }, read) {
     try {
-      return await this.#fetch(url, { ...request, signal: ended });
+      return await read(await this.#fetch(url, { ...request, signal: either }));
     } catch (error) {
+      if (error instanceof CredfirewallError) throw error;
       if (signal?.aborted) throw signal.reason;
       throw new CredfirewallError(deadline.aborted ? "timeout" : "network", {
         detail: deadline.aborted ? "There was no answer in time." : "The server was not reached.",
@@ -154,28 +175,36 @@ export class Client {
  */
 export function violations(policy, password) {
   const found = policy.rules.filter(({ browser_check: check }) =>
-    check && BROWSER_CHECKS[check.kind]?.(password, check),
+    check && BROWSER_CHECKS.get(check.kind)?.(password, check),
   );
   const listed = found.map(({ code, text }) => ({ code, text }));
-  const isTooLong = [...password].length > policy.length.maximum;
+  const isTooLong = isLongerThan(password, policy.length.maximum);
   return isTooLong ? [{ code: "password_too_long", text: null }, ...listed] : listed;
 }
 
-const CLASSES = { letter: /\p{L}/u, digit: /\p{Nd}/u };
+const CLASSES = new Map([["letter", /\p{L}/u], ["digit", /\p{Nd}/u]]);
 
 /** Whether a password breaks a rule of that kind. What is not known here is left to the server. */
-const BROWSER_CHECKS = {
-  length(password, { minimum, normalization }) {
+const BROWSER_CHECKS = new Map([
+  ["length", (password, { minimum, normalization }) => {
     const counted = normalization ? password.normalize(normalization) : password;
-    return [...counted].length < minimum;
-  },
-  contains(password, { classes }) {
-    return classes.some((name) => CLASSES[name] && !CLASSES[name].test(password));
-  },
-  not_only_digits(password) {
-    return /^\p{Nd}+$/u.test(password);
-  },
-};
+    return !isLongerThan(counted, minimum - 1);
+  }],
+  ["contains", (password, { classes }) =>
+    classes.some((name) => CLASSES.get(name)?.test(password) === false)],
+  ["not_only_digits", (password) => /^\p{Nd}+$/u.test(password)],
+]);
+
+/** Whether `text` has more than `most` code points. What is far too long is not taken apart. */
+function isLongerThan(text, most) {
+  return text.length > 2 * most || [...text].length > most;
+}
+
+/** Whether a CSRF token may go to `url`: it is for the site that gave it. */
+function isOwnOrigin(url) {
+  const { location } = globalThis;
+  return location !== undefined && new URL(url, location.href).origin === location.origin;
+}
 
 /** Django's token: from a form of the page, from a meta element, or from the cookie. */
 function csrfFromPage() {
@@ -183,7 +212,7 @@ function csrfFromPage() {
   const field = document.querySelector("input[name=csrfmiddlewaretoken]");
   const meta = document.querySelector("meta[name=csrf-token]");
   const cookie = /(?:^|;\s*)(?:__Host-|__Secure-)?csrftoken=([^;]+)/.exec(document.cookie);
-  return field?.value || meta?.content || (cookie ? decodeURIComponent(cookie[1]) : null);
+  return field?.value || meta?.content || cookie?.[1] || null;
 }
 
 async function sha1(text) {
@@ -195,17 +224,22 @@ async function sha1(text) {
   return bytes.join("").toUpperCase();
 }
 
-/** The count of `suffix` in a range. Rows of count 0 are padding. */
+/**
+ * The count of `suffix` in a range, or null if it is none: half of an answer is no answer. Rows of
+ * count 0 are padding, and the real service has no range without others.
+ */
 function countIn(range, suffix) {
-  const rows = range.split(/\r?\n/).filter(Boolean);
-  if (!rows.length || !rows.every((row) => /^[0-9A-F]{35}:\d{1,12}$/i.test(row))) {
-    throw new CredfirewallError("breach_source_unavailable", { detail: "No range was answered." });
-  }
-  const row = rows.find((each) => each.slice(0, 35).toUpperCase() === suffix);
-  return row ? Number(row.slice(36)) : 0;
+  const rows = (range ?? "").split(/\r?\n/).filter(Boolean).map((row) => ROW.exec(row));
+  if (rows.includes(null)) return null;
+  const count = (row) => Number(row[2].replaceAll(",", ""));
+  if (!rows.some((row) => count(row) > 0)) return null;
+  const row = rows.find(([, each]) => each.toUpperCase() === suffix);
+  return row ? count(row) : 0;
 }
 
+/** The text of an answer, or null if it is longer than any that is meant. */
 async function textOf(response) {
+  if (response.body === null) return "";
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -213,34 +247,32 @@ async function textOf(response) {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     size += value.length;
-    if (size > MOST_RANGE_BYTES) {
+    if (size > MOST_BYTES) {
       await reader.cancel();
-      throw new CredfirewallError("breach_source_unavailable", { detail: "The range is too long." });
+      return null;
     }
     text += decoder.decode(value, { stream: true });
   }
 }
 
-async function jsonOf(response) {
+/** The JSON object that is `text`, or null: a proxy's page, say. */
+function objectIn(text) {
   try {
-    return await response.json();
+    const found = JSON.parse(text);
+    return typeof found === "object" && !Array.isArray(found) ? found : null;
   } catch {
-    return null; // a proxy's page, say: its status is all there is
+    return null;
   }
 }
 
-function problem(response, answer) {
-  const { code = "unknown", title, detail } = answer ?? {};
-  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  return new CredfirewallError(code, {
-    status: response.status,
-    title: title ?? response.statusText,
-    detail,
+function problem({ status, statusText, headers }, answer) {
+  const seconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);
+  const isOurs = typeof answer?.code === "string";
+  return new CredfirewallError(isOurs ? answer.code : "answer_not_understood", {
+    status,
+    title: isOurs ? answer.title : statusText,
+    detail: isOurs ? answer.detail : "",
     retryAfter: Number.isNaN(seconds) ? null : seconds,
     problem: answer,
   });
-}
-
-function withoutUndefined(fields) {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
