@@ -66,19 +66,16 @@ class PassphraseSpec(Spec):
         for left in reversed(range(self.words)):
             word = self._first_word(rest)
             rest = rest[len(word) :]
-            if self.digit and rest[:1] in set(DIGITS) and self._goes_on(rest[1:], left):
+            if rest[:1] in set(DIGITS) and self._ends_word(rest[1:], left):
                 rest, digits = rest[1:], digits + 1
-            if not (word and self._goes_on(rest, left)):
+            if not (word and self._ends_word(rest, left)):
                 return False
-            rest = rest.removeprefix(self.separator) if left else rest
+            rest = rest.removeprefix(self.separator)
         return digits == self.digit
 
-    def _goes_on(self, rest: str, left: int) -> bool:
+    def _ends_word(self, rest: str, left: int) -> bool:
         """Whether ``rest`` can stand behind a word that ``left`` others follow."""
-        if not left:
-            return not rest
-        following = rest.removeprefix(self.separator)
-        return rest.startswith(self.separator) and self._first_word(following) != ""
+        return rest.startswith(self.separator) if left else not rest
 
     def _first_word(self, text: str) -> str:
         """Return the word that ``text`` begins with, or nothing."""

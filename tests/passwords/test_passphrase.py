@@ -89,3 +89,9 @@ class TestPhrases:
         assert not Spec.of(kind="passphrase", **other_digit).allows(value)
         for changed in (value + "x", value + "7", "7" + value, value[:-1], value.upper(), ""):
             assert not spec.allows(changed)
+
+    def test_a_word_that_is_missing_or_not_listed(self) -> None:
+        spec = Spec.of(kind="passphrase", words=3)
+        assert spec.allows("abacus-t-shirt-zoom")
+        for value in ("-abacus-zoom", "abacus--zoom", "abacus-zoom-", "--", "abacus-zoom-zzz"):
+            assert not spec.allows(value)
