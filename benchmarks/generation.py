@@ -18,8 +18,8 @@ from benchmarks._harness import (
     median,
     nothing,
 )
-from credfirewall.passwords import Spec, generate
-from credfirewall.passwords.generator import draw
+from credfirewall.passwords import Spec
+from credfirewall.passwords.generator import draw, generate
 
 POOL = string.ascii_letters + string.digits + string.punctuation
 LENGTHS = (16, 64, 128)

@@ -15,7 +15,7 @@ from credfirewall.passwords.generator import MOST, Generated, draw, generated
 from credfirewall.passwords.specs import Spec
 from credfirewall.screening.services import screen_locally
 
-__all__ = ["Issued", "aevaluate", "check", "evaluate", "generate"]
+__all__ = ["Issued", "aevaluate", "check", "evaluate", "generate", "generate_many", "issue"]
 
 TRIES = 100
 """Values that are drawn for one that passes. A rule that one value in three breaks is met surely
@@ -32,19 +32,34 @@ class Issued:
     policy_checked: bool
 
 
+def generate(*, user: Any = None, **spec: object) -> Generated:
+    """Generate one value that may be set, as a password of ``user``, and record that.
+
+    ``spec`` is ``kind`` and the options of that kind, see ``generator.KINDS``. Raises SpecInvalid,
+    which names the field, and what ``issue`` raises.
+    """
+    return issue(Spec.of(**spec), user=user).values[0]
+
+
+def generate_many(count: int, *, user: Any = None, **spec: object) -> list[Generated]:
+    """Generate 1 to 100 values as ``generate`` does, recorded once."""
+    return list(issue(Spec.of(**spec), count=count, user=user).values)
+
+
 @sensitive_variables()
-def generate(
+def issue(
     spec: Spec, *, count: int = 1, user: Any = None, actor: Any = None, request: Any = None
 ) -> Issued:
     """Generate 1 to 100 values of ``spec`` that may be set, and record that once.
 
-    Each is held against its own spec and, unless it is a PIN or GENERATE_ENFORCE_POLICY is off,
-    against AUTH_PASSWORD_VALIDATORS as a password of ``user``; it is screened by lists on this
+    Each is held against its own spec and, unless it is a PIN, or GENERATE_ENFORCE_POLICY or
+    ``enforce_policy`` is off, against AUTH_PASSWORD_VALIDATORS as a password of ``user``; it is screened by lists on this
     machine alone. What fails is drawn again. Raises PolicyUnsatisfiable when nothing passes,
     SpecInvalid for a wrong ``count``, RandomnessFailed and ImproperlyConfigured.
     """
     options.number("count", count, 1, MOST)
-    checked = conf.GENERATE_ENFORCE_POLICY is not False and spec.kind not in EXEMPT
+    enforced = enforce_policy and conf.GENERATE_ENFORCE_POLICY is not False
+    checked = enforced and spec.kind not in EXEMPT
     values = tuple(_issue(spec, user, checked=checked) for _ in range(count))
     event = PasswordGenerated(
         kind=Code(spec.kind),

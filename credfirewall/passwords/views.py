@@ -56,7 +56,7 @@ class GenerateView(ApiView):
 
     @sensitive_variables()
     def _answer(self, request: Request, spec: Spec, count: int | None) -> Response:
-        issued = services.generate(spec, count=1 if count is None else count, request=request)
+        issued = services.issue(spec, count=1 if count is None else count, request=request)
         return Response(bodies.generated_body(issued, count))
 
 

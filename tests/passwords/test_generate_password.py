@@ -159,7 +159,7 @@ class TestRefusals:
         def fail(*_: object, **__: object) -> None:
             raise RandomnessFailed("there is none")
 
-        monkeypatch.setattr(generate_password, "generate", fail)
+        monkeypatch.setattr(generate_password, "issue", fail)
         assert run()[::2] == (3, "there is none\n")
 
     @pytest.mark.parametrize("arguments", [["--colour"], ["hunter2"], ["--database=none"]])

@@ -15,8 +15,8 @@ import pytest
 
 import credfirewall.passwords
 from credfirewall.exceptions import OptionOutOfRange, OptionWrongType
-from credfirewall.passwords import Generated, Spec, generate, generate_many
-from credfirewall.passwords.generator import KINDS, draw
+from credfirewall.passwords import Generated, Spec
+from credfirewall.passwords.generator import KINDS, draw, generate, generate_many
 from credfirewall.passwords.passphrase import DIGITS, words
 from credfirewall.passwords.pronounceable import CONSONANTS, VOWELS
 from credfirewall.passwords.strings import Strings

@@ -11,11 +11,12 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from pytest_django import Settings
 
+from credfirewall import passwords
 from credfirewall.audit.models import AuditEvent
 from credfirewall.exceptions import OptionOutOfRange, OptionWrongType, PolicyUnsatisfiable
 from credfirewall.models import BlockedWord
 from credfirewall.passwords import services
-from credfirewall.passwords.services import TRIES, generate
+from credfirewall.passwords.services import TRIES, issue
 from credfirewall.passwords.specs import Spec
 from credfirewall.screening.sources import blocklist
 from credfirewall.testing.server import RangeServer
@@ -58,7 +59,7 @@ def refuses(settings: Settings) -> type[Refuses]:
 @pytest.mark.parametrize("kind", ["password", "passphrase", "pronounceable"])
 def test_what_is_issued_can_be_set(kind: str) -> None:
     spec = Spec.of(kind=kind)
-    issued = generate(spec, count=3)
+    issued = issue(spec, count=3)
     assert issued.policy_checked and len({each.value for each in issued.values}) == 3
     for each in issued.values:
         assert spec.allows(each.value) and each.kind == kind and each.entropy_bits > 128
@@ -69,7 +70,7 @@ def test_what_is_issued_can_be_set(kind: str) -> None:
 def test_what_is_refused_is_drawn_again(refuses: type[Refuses]) -> None:
     refuses.times = TRIES - 1
     user = User(username="eve")
-    (issued,) = generate(Spec.of(), user=user).values
+    (issued,) = issue(Spec.of(), user=user).values
     passwords = [password for password, _ in refuses.asked]
     assert len(set(passwords)) == TRIES and passwords[-1] == issued.value
     assert {id(asked) for _, asked in refuses.asked} == {id(user)}
@@ -78,7 +79,7 @@ def test_what_is_refused_is_drawn_again(refuses: type[Refuses]) -> None:
 def test_what_is_refused_for_ever_is_given_up(refuses: type[Refuses]) -> None:
     refuses.times = TRIES
     with pytest.raises(PolicyUnsatisfiable) as caught:
-        generate(Spec.of())
+        issue(Spec.of())
     assert caught.value.code == "policy_unsatisfiable" and caught.value.codes == ("no",)
     assert len(refuses.asked) == TRIES
     assert not any(password in str(caught.value) for password, _ in refuses.asked)
@@ -87,24 +88,24 @@ def test_what_is_refused_for_ever_is_given_up(refuses: type[Refuses]) -> None:
 
 def test_a_spec_that_can_never_pass() -> None:
     with pytest.raises(PolicyUnsatisfiable, match="password_too_short") as caught:
-        generate(Spec.of(length=4))
+        issue(Spec.of(length=4))
     assert "password_too_short" in caught.value.codes
 
 
 def test_unless_the_policy_is_not_enforced(settings: Settings) -> None:
     settings.CREDFIREWALL = {**settings.CREDFIREWALL, "GENERATE_ENFORCE_POLICY": False}
-    issued = generate(Spec.of(length=4))
+    issued = issue(Spec.of(length=4))
     assert issued.policy_checked is False and issued.values[0].length == 4
 
 
 def test_nobody_misspells_the_setting_into_an_open_door(settings: Settings) -> None:
     settings.CREDFIREWALL = {**settings.CREDFIREWALL, "GENERATE_ENFORCE_POLICY": None}
     with pytest.raises(PolicyUnsatisfiable):
-        generate(Spec.of(length=4))
+        issue(Spec.of(length=4))
 
 
 def test_pins_are_exempt_and_say_so() -> None:
-    issued = generate(Spec.of(kind="pin"))
+    issued = issue(Spec.of(kind="pin"))
     assert issued.policy_checked is False and issued.values[0].length == 6
 
 
@@ -115,7 +116,7 @@ def test_it_is_screened_by_the_lists_of_this_machine(settings: Settings) -> None
     drawn = iter(["abba", "baab"])
     spec = Spec.of(length=4, alphabet="ab")
     with patch.object(services, "draw", lambda _: next(drawn)):
-        assert generate(spec).values[0].value == "baab"
+        assert issue(spec).values[0].value == "baab"
 
 
 def test_what_is_not_of_its_spec_is_drawn_again() -> None:
@@ -126,18 +127,18 @@ def test_what_is_not_of_its_spec_is_drawn_again() -> None:
         patch.object(services, "draw", lambda _: next(drawn)),
         patch.object(services, "_broken", lambda *_: ()),
     ):
-        assert generate(spec).values[0].value == good
+        assert issue(spec).values[0].value == good
     with (
         patch.object(services, "draw", lambda _: "wrong"),
         pytest.raises(PolicyUnsatisfiable, match="specification"),
     ):
-        generate(spec)
+        issue(spec)
 
 
 def test_pci_is_met_by_drawing_again(settings: Settings) -> None:
     settings.CREDFIREWALL = {**settings.CREDFIREWALL, "PROFILE": "pci"}
     settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{OURS}.LetterAndDigitValidator"}]
-    issued = generate(Spec.of(length=12, uppercase=False, special=False), count=100)
+    issued = issue(Spec.of(length=12, uppercase=False, special=False), count=100)
     for each in issued.values:
         validate_password(each.value)
 
@@ -145,24 +146,24 @@ def test_pci_is_met_by_drawing_again(settings: Settings) -> None:
 @pytest.mark.parametrize("count", [0, 101, -1])
 def test_a_count_out_of_range(count: int) -> None:
     with pytest.raises(OptionOutOfRange, match="count"):
-        generate(Spec.of(), count=count)
+        issue(Spec.of(), count=count)
 
 
 def test_a_count_that_is_no_number() -> None:
     with pytest.raises(OptionWrongType, match="count"):
-        generate(Spec.of(), count=True)
+        issue(Spec.of(), count=True)
 
 
 def test_validators_that_cannot_be_made(settings: Settings) -> None:
     settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": "nowhere.Validator"}]
     with pytest.raises(ImproperlyConfigured):
-        generate(Spec.of())
+        issue(Spec.of())
 
 
 def test_one_event_says_what_was_asked_for_and_no_value() -> None:
     actor, user = User.objects.create_user("actor"), User.objects.create_user("user")
     spec = Spec.of(length=24, exclude="ACME!", digits=False)
-    issued = generate(spec, count=5, user=user, actor=actor)
+    issued = issue(spec, count=5, user=user, actor=actor)
     row = AuditEvent.objects.get()
     assert (row.event, row.outcome) == ("password_generated", "success")
     assert (row.actor_id, row.subject_id) == (str(actor.pk), str(user.pk))
@@ -181,5 +182,28 @@ def test_what_was_refused_is_no_event(settings: Settings) -> None:
         patch.object(services, "draw", lambda _: next(drawn)),
         patch.object(type(Spec.of()), "allows", lambda *_: True),
     ):
-        generate(Spec.of())
+        issue(Spec.of())
     assert [row.event for row in AuditEvent.objects.all()] == ["password_generated"]
+
+
+class TestFromPython:
+    """What `credfirewall.passwords` offers is issued like anything else."""
+
+    def test_one(self) -> None:
+        made = passwords.generate(length=24, special=False)
+        assert (made.kind, made.length, len(made.value)) == ("password", 24, 24)
+        assert AuditEvent.objects.get().event == "password_generated"
+
+    def test_several_are_one_event(self) -> None:
+        made = passwords.generate_many(5, kind="pin")
+        assert len(made) == 5
+        assert json.loads(AuditEvent.objects.get().details)["count"] == 5
+
+    def test_what_the_policy_refuses(self) -> None:
+        with pytest.raises(PolicyUnsatisfiable):
+            passwords.generate(length=4)
+
+    def test_for_somebody(self) -> None:
+        user = User.objects.create(username="ann")
+        passwords.generate(user=user)
+        assert AuditEvent.objects.get().subject_id == str(user.pk)

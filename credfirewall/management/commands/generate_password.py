@@ -12,7 +12,7 @@ from credfirewall.exceptions import RandomnessFailed, SpecInvalid
 from credfirewall.management.audit_command import FAILED, AuditCommand
 from credfirewall.management.streams import abandon
 from credfirewall.passwords.generator import KINDS, MOST, Generated
-from credfirewall.passwords.services import Issued, generate
+from credfirewall.passwords.services import Issued, issue
 from credfirewall.passwords.specs import DEFAULT_KIND, Spec, read
 
 TEXTS = {
@@ -79,7 +79,7 @@ exit status: 0 generated, 1 refused: nothing that is drawn like this meets the p
         try:
             spec = Spec.parse(_given(options))
             count: Any = read("count", str(options["count"]), int)
-            issued = generate(spec, count=count)
+            issued = issue(spec, count=count)
         except SpecInvalid as error:
             text = f"{_option(error.field)}: {error.problem}."
             return self._fail(FAILED, error.code, text, options)
