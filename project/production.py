@@ -4,8 +4,8 @@ Needed in the environment: SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL, REDIS_URL, A
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS (STARTTLS: 1 unless
 EMAIL_HOST is this machine), DEFAULT_FROM_EMAIL, STATIC_ROOT, BEHIND_PROXY (1 where a proxy ends TLS
 and always sets X-Forwarded-Proto itself), TRUSTED_PROXIES (how many add to X-Forwarded-For),
-AUDIT_ANCHOR (a file where seal heads are kept, outside of the database's reach), METRICS_TOKEN (with
-which Prometheus may scrape).
+AUDIT_ANCHOR (a file where seal heads are kept, outside of the database's reach), METRICS_TOKEN
+(with which Prometheus may scrape).
 """
 
 import os
@@ -45,7 +45,7 @@ CREDFIREWALL = {
 SECURE_SSL_REDIRECT = True
 # The API refuses plain HTTP by itself: a redirect would hide that a client has sent its credentials
 # in the clear. A load balancer asks for the others on the inside.
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/", r"^healthz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^api/", r"^healthz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("BEHIND_PROXY", default=False) else None
 )

@@ -48,14 +48,21 @@ def generate_many(count: int, *, user: Any = None, **spec: object) -> list[Gener
 
 @sensitive_variables()
 def issue(
-    spec: Spec, *, count: int = 1, user: Any = None, actor: Any = None, request: Any = None
+    spec: Spec,
+    *,
+    count: int = 1,
+    user: Any = None,
+    actor: Any = None,
+    request: Any = None,
+    enforce_policy: bool = True,
 ) -> Issued:
     """Generate 1 to 100 values of ``spec`` that may be set, and record that once.
 
     Each is held against its own spec and, unless it is a PIN, or GENERATE_ENFORCE_POLICY or
-    ``enforce_policy`` is off, against AUTH_PASSWORD_VALIDATORS as a password of ``user``; it is screened by lists on this
-    machine alone. What fails is drawn again. Raises PolicyUnsatisfiable when nothing passes,
-    SpecInvalid for a wrong ``count``, RandomnessFailed and ImproperlyConfigured.
+    ``enforce_policy`` is off, against AUTH_PASSWORD_VALIDATORS as a password of ``user``; it is
+    screened by lists on this machine alone. What fails is drawn again. Raises PolicyUnsatisfiable
+    when nothing passes, SpecInvalid for a wrong ``count``, RandomnessFailed and
+    ImproperlyConfigured.
     """
     options.number("count", count, 1, MOST)
     enforced = enforce_policy and conf.GENERATE_ENFORCE_POLICY is not False

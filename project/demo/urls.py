@@ -3,10 +3,11 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from project.demo import forms, views
+from project.demo import api, forms, views
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
+    path("api/generate", api.GenerateView.as_view(), name=api.GenerateView.endpoint),
     path("accounts/signup/", views.SignUpView.as_view(), name="signup"),
     path(
         "accounts/login/",
