@@ -52,9 +52,11 @@ def proxy(_request: HttpRequest, status: int, kind: str, rest: str) -> HttpRespo
         "list": "[]",
         "null": "null",
         "empty": "",
+        "redirect": "",
         "long": '{"rules": [], "more": "' + "x" * (1 << 20) + '"}',
     }
-    return HttpResponse(answers[kind], status=status, headers={"Retry-After": "soon"})
+    headers = {"Retry-After": "soon", "Location": f"/{rest}"}
+    return HttpResponse(answers[kind], status=status, headers=headers)
 
 
 urlpatterns = [
@@ -238,6 +240,11 @@ def test_what_somebody_else_answers(script: Script, kind: str, status: int) -> N
     error = script.run("client.policy()", baseUrl=f"/proxy/{status}/{kind}")
     assert (error["code"], error["status"]) == ("answer_not_understood", status)
     assert error["retryAfter"] is None
+
+
+@browser_test
+def test_nobody_sends_it_elsewhere(script: Script) -> None:
+    assert script.run("client.policy()", baseUrl="/proxy/307/redirect")["code"] == "network"
 
 
 @browser_test
@@ -427,7 +434,6 @@ FAILURES = {
 }
 BROKEN = (
     faults.Status(503),
-    faults.Redirect("http://127.0.0.1:9/"),
     faults.Truncate(),
     faults.Reset(part="headers"),
     faults.Reset(part="body"),
@@ -453,6 +459,10 @@ def test_neither_is_a_broken_connection(script: Script, ranges: RangeServer) -> 
         answer = script.run("client.breachCount('hunter3')", rangeUrl=ranges.url)
         found[fault.name] = answer["code"] if isinstance(answer, dict) else answer
     assert found == {each.name: "network" for each in BROKEN}
+    elsewhere = {"Location": f"{ranges.url}F3BBB", "Access-Control-Allow-Origin": "*"}
+    ranges.faults([faults.Status(302, elsewhere)])
+    call = "client.breachCount('hunter2')"
+    assert script.run(call, rangeUrl=ranges.url)["code"] == "network"
     for part in ("headers", "body"):
         ranges.fault = faults.Hang(part=part)
         call = "client.breachCount('hunter3', { timeout: 100 })"
