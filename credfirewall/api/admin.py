@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -64,9 +65,7 @@ def unrecorded_undone(view: View) -> View:
 class NewKeyForm(ModelForm):
     """Scopes are boxes to tick; a key without an end has to be asked for by emptying the field."""
 
-    scopes = forms.MultipleChoiceField(
-        label=_("scopes"), required=False, widget=forms.CheckboxSelectMultiple
-    )
+    scopes = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
 
     class Meta:
         model = ApiKey
@@ -75,6 +74,7 @@ class NewKeyForm(ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         field: Any = self.fields["scopes"]
+        field.label = capfirst(ApiKey._meta.get_field("scopes").verbose_name)
         field.choices = [(name, f"{label} ({name})") for name, label in SCOPES.items()]
 
     def clean_scopes(self) -> str:
@@ -163,7 +163,10 @@ class ApiKeyAdmin(ModelAdmin):
 
     @sensitive_variables("issued")
     def _shown_once(self, request: HttpRequest, issued: Issued) -> HttpResponse:
-        """Show the secret in the answer itself: nothing keeps it for a page after."""
+        """Show the secret in the answer itself: nothing keeps it for a page after.
+
+        The site's ``admin_view`` lets no cache keep the answer, either.
+        """
         context = {
             **self.admin_site.each_context(request),
             "title": _("This is shown once"),
@@ -172,9 +175,7 @@ class ApiKeyAdmin(ModelAdmin):
             "text": issued.text,
         }
         template = "admin/credfirewall/apikey/issued.html"
-        response = TemplateResponse(request, template, context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, template, context)
 
     # Rotating and revoking
 

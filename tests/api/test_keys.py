@@ -162,6 +162,14 @@ def test_a_wrong_key_never_falls_back_to_the_session(
     check(get(issued.text, client=admin_client), 401, "authentication_failed")
 
 
+def test_sessions_alone_do_not_make_up_for_a_key_that_nobody_reads(
+    admin_client: Client, issued: Issued, settings: Settings
+) -> None:
+    sessions = ["credfirewall.api.authentication.SessionAuthentication"]
+    settings.CREDFIREWALL = {**settings.CREDFIREWALL, "API_AUTHENTICATION": sessions}
+    check(get(issued.text, client=admin_client), 401, "not_authenticated")
+
+
 def test_a_key_needs_no_csrf_token_and_a_session_beside_it_lends_nothing(
     admin_user: User, ada: User
 ) -> None:

@@ -240,6 +240,14 @@ def test_whoever_guesses_has_a_limit_of_their_own(client: Client, settings: Sett
     assert hits() == [("auth_failure", "", "")]
 
 
+def test_the_guess_after_the_last_is_not_looked_at(client: Client, settings: Settings) -> None:
+    rates(settings, auth_failure="2/d")
+    right = {"Authorization": f"Bearer {keys.create(new_user('ada'), 'x', ['schema:read']).text}"}
+    assert asked(client, 2, headers=WRONG) == [401, 401]
+    assert asked(client, 2, headers=right) == [429, 429]
+    assert hits() == [("auth_failure", "", "")]
+
+
 def test_a_session_beside_a_guesser_goes_on(admin_client: Client, settings: Settings) -> None:
     rates(settings, auth_failure="1/d")
     assert asked(Client(), 2, headers=WRONG) == [401, 429]
