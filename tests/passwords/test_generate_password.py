@@ -218,7 +218,9 @@ class TestStreams:
         assert "u219" not in err
 
     def environment(self, folder: Path) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in os.environ if name != "DJANGO_SETTINGS_MODULE"}
+        # Buffered, as it is at most shells: then it is the end of the process that complains.
+        other = ("DJANGO_SETTINGS_MODULE", "PYTHONUNBUFFERED")
+        kept = {name: value for name, value in os.environ.items() if name not in other}
         return {**kept, "DATABASE_URL": f"sqlite:///{folder}/none.sqlite3"}
 
 

@@ -229,6 +229,9 @@ class TestShared:
         with pytest.raises(OptionWrongType):
             Spec.of(**wrong)
 
+    def test_no_alphabet_is_in_nobodys_way(self) -> None:
+        assert Spec.of(alphabet=None, digits=False) == Spec.of(digits=False)
+
     def test_nobody_changes_them(self) -> None:
         spec: Any = Spec.of()
         with pytest.raises(TypeError):
