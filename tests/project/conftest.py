@@ -38,15 +38,18 @@ def demo_settings() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECRET_KEY", "not used")
         patch.setenv("AUDIT_KEY", "not used either")
+        patch.setenv("AUDIT_ANCHOR", "/not/used")
         return runpy.run_path(str(ROOT / "project" / "settings.py"))
 
 
 @pytest.fixture
-def site(settings: Settings, demo_settings: dict[str, Any]) -> Iterator[None]:
+def site(settings: Settings, demo_settings: dict[str, Any], tmp_path: Path) -> Iterator[None]:
     """Serve the demo's pages in this test."""
     get_finder.cache_clear()  # type: ignore[attr-defined]
     for name in TAKEN_OVER:
         setattr(settings, name, demo_settings[name])
+    # The checkout's own knows the logs of its demo, and would know another one for ever.
+    settings.CREDFIREWALL = {**settings.CREDFIREWALL, "AUDIT_ANCHOR": tmp_path / "heads.jsonl"}
     if django.VERSION >= (6, 1):
         backend = "django.core.mail.backends.locmem.EmailBackend"
         settings.MAILERS = {"default": {"BACKEND": backend}}
