@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import ipaddress
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -58,6 +59,20 @@ def is_this_machine(host: str) -> bool:
 def words(value: str) -> list[str]:
     """Split a comma-separated list."""
     return [word for part in value.split(",") if (word := part.strip())]
+
+
+def web_address(name: str) -> str:
+    """Return the variable ``name``, an address or empty. Raises ImproperlyConfigured."""
+    value = os.environ.get(name, "")
+    if value and not origins(value):
+        raise ImproperlyConfigured(f"{name} must be an http or https address, or empty.")
+    return value
+
+
+def origins(url: str) -> list[str]:
+    """Return the origin of ``url`` as a Content-Security-Policy has it; of anything else, none."""
+    found = re.match(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(?=/|$)", url, re.ASCII)
+    return [found[0]] if found else []
 
 
 def own_folder(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """Settings of the demo. ``production.py`` hardens them.
 
-From the environment: DATABASE_URL, REDIS_URL, CREDFIREWALL_HIBP_URL, SECRET_KEY, ALLOWED_HOSTS,
-DJANGO_DEBUG. None is needed: the demo starts with SQLite and a cache in its own memory.
+From the environment: DATABASE_URL, REDIS_URL, CREDFIREWALL_HIBP_URL, BROWSER_RANGE_URL, SECRET_KEY,
+ALLOWED_HOSTS, DJANGO_DEBUG. None is needed: the demo starts with SQLite and a cache in its own
+memory.
 """
 
 import os
@@ -105,6 +106,10 @@ CREDFIREWALL: dict[str, Any] = {
 if HIBP_URL := os.environ.get("CREDFIREWALL_HIBP_URL"):
     CREDFIREWALL["HIBP_URL"] = HIBP_URL
 
+BROWSER_RANGE_URL = environment.web_address("BROWSER_RANGE_URL")
+"""A range server that browsers ask by themselves when somebody submits a new password, such as
+https://api.pwnedpasswords.com/range/. Empty: they ask nobody, and the server decides alone."""
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
@@ -138,7 +143,7 @@ SECURE_CSP = {
     "style-src": ["'self'"],
     "img-src": ["'self'"],
     "font-src": ["'self'"],
-    "connect-src": ["'self'"],
+    "connect-src": ["'self'", *environment.origins(BROWSER_RANGE_URL)],
     "form-action": ["'self'"],
     "base-uri": ["'none'"],
     "frame-ancestors": ["'none'"],

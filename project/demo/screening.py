@@ -77,6 +77,11 @@ def service_silent() -> bool:
     return bool(_silent - LISTS)
 
 
-def context(request: HttpRequest) -> dict[str, bool]:
-    """For every page: whether the breach service is silent, and whether this is the demo."""
-    return {"source_silent": service_silent(), "demo": getattr(settings, "DEMO", False)}
+def context(request: HttpRequest) -> dict[str, Any]:
+    """For every page: whether the breach service is silent, whether this is the demo, and the range
+    server that browsers may ask."""
+    return {
+        "source_silent": service_silent(),
+        "demo": getattr(settings, "DEMO", False),
+        "browser_range_url": getattr(settings, "BROWSER_RANGE_URL", ""),
+    }

@@ -15,6 +15,7 @@ from project.demo import screening
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN_OVER = (
     "AUTH_PASSWORD_VALIDATORS",
+    "BROWSER_RANGE_URL",
     "CREDFIREWALL",
     "CSRF_COOKIE_NAME",
     "DEMO",

@@ -268,3 +268,31 @@ def test_redis_cache(settings: Settings, own_valkey: Server) -> None:
     with pytest.raises((RedisError, OSError)):
         cache.get("words")
     cache.client.get_client().connection_pool.disconnect()  # type: ignore[attr-defined]
+
+
+# What browsers may ask
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://api.pwnedpasswords.com/range/", ["https://api.pwnedpasswords.com"]),
+        ("http://127.0.0.1:8999/range/", ["http://127.0.0.1:8999"]),
+        ("https://ranges.example", ["https://ranges.example"]),
+        ("", []),
+        ("ranges.example", []),
+        ("ftp://ranges.example/", []),
+        ("https://ranges.example; script-src *", []),
+        ("https://name@ranges.example/", []),
+    ],
+)
+def test_origins(address: str, found: list[str]) -> None:
+    assert environment.origins(address) == found
+
+
+def test_browsers_may_ask_a_range_server_that_is_named() -> None:
+    given = {**PRODUCTION, "BROWSER_RANGE_URL": "https://ranges.example/range/"}
+    done = python(given, "-c", show("SECURE_CSP['connect-src']"))
+    assert done.stdout.strip() == "[\"'self'\", 'https://ranges.example']"
+    done = python({**PRODUCTION, "BROWSER_RANGE_URL": "ranges.example"}, "-c", show("DEBUG"))
+    assert "BROWSER_RANGE_URL must be an http or https address" in done.stderr
