@@ -14,14 +14,16 @@ from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, router, transaction
 from django.db.models import Q
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 from django.views.decorators.debug import sensitive_variables
 
 from credfirewall.api import scopes
 from credfirewall.api.log import log
 from credfirewall.api.models import ApiKey
+from credfirewall.api.recent import recent
 from credfirewall.exceptions import KeyNotUsable
 
 PREFIX = "cfw"
@@ -101,13 +103,17 @@ def revoke(key: ApiKey, *, actor: Any = None) -> bool:
         blank = {"digest": "", "former_digest": "", "former_until": None}
         if not unrevoked.update(revoked_at=datetime.now(UTC), **blank):
             return False
+        recent.forget()
         log().key_revoked(key, actor)
     return True
 
 
 def connect() -> None:
-    """Notice what is deleted."""
+    """Notice what is deleted, and what changes of keys and accounts."""
     post_delete.connect(_deleted, sender=ApiKey, dispatch_uid="credfirewall.api.keys")
+    for model in (ApiKey, get_user_model()):
+        for signal in (post_save, post_delete):
+            signal.connect(recent.forget, sender=model, dispatch_uid="credfirewall.api.recent")
 
 
 def _deleted(instance: ApiKey, **_signal: Any) -> None:
@@ -123,11 +129,15 @@ def find(text: str, now: datetime | None = None) -> ApiKey | None:
     match = _KEY.fullmatch(text)
     if match is None:
         return None
-    key = ApiKey.objects.select_related("owner").filter(public_id=match[1]).first()
+    key = recent.read(match[1], _read)
     if not _is_secret_of(key, match[2], now) or key is None or key.state(now) != "active":
         return None
     _note_use(key, now)
     return key
+
+
+def _read(public_id: str) -> ApiKey | None:
+    return ApiKey.objects.select_related("owner").filter(public_id=public_id).first()
 
 
 @sensitive_variables()
@@ -148,6 +158,7 @@ def _note_use(key: ApiKey, now: datetime) -> None:
     is_due = Q(used_at=None) | Q(used_at__lte=now - USED_EVERY)
     with suppress(DatabaseError), transaction.atomic(using=alias):  # a replica cannot be written
         ApiKey.objects.using(alias).filter(is_due, pk=key.pk).update(used_at=now)
+        recent.forget()
 
 
 def _digest(secret: str) -> str:

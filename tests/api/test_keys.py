@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from credfirewall.api import keys, log
 from credfirewall.api.keys import Issued, find
 from credfirewall.api.models import ApiKey
+from credfirewall.api.recent import recent
 from credfirewall.api.scopes import SCOPES, register
 from credfirewall.audit.models import AuditEvent
 from credfirewall.exceptions import AuditUnavailable, KeyNotUsable, ScopeUnknown
@@ -228,6 +229,7 @@ def test_use_is_written_down_once_a_minute(
     ):
         assert find(issued.text, at) == issued.key
         assert ApiKey.objects.get().used_at == used
+    recent.forget()
     with django_assert_num_queries(1):
         find(issued.text, NOW + 1.9 * MINUTE)
 
