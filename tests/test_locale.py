@@ -28,12 +28,13 @@ LOCALE = PACKAGE / "locale"
 LANGUAGES = ["de", "en", "es", "fr", "it", "pt_BR"]
 UNITS = ("%(seconds)d s", "%(minutes)d min", "%(hours)d h %(minutes)d min")
 SAME = {
+    *((language, "API") for language in ("de", "es", "fr", "it", "pt_BR")),
     *((language, "Have I Been Pwned") for language in ("de", "es", "fr", "it", "pt_BR")),
     *((language, unit) for language in ("de", "es", "it", "pt_BR") for unit in UNITS),
     ("de", "Details"),
     *(("es", word) for word in ("no", "actor", "Actor")),
     *(("fr", word) for word in ("Source", "source", "note", "Pages")),
-    *(("it", word) for word in ("no", "user agent", "User agent")),
+    *(("it", word) for word in ("no", "user agent", "User agent", "Audit")),
     *(("pt_BR", word) for word in ("log", "Log")),
 }
 """What is spelt as in English."""
