@@ -23,6 +23,7 @@ from credfirewall.api.leases import LEAST, leases
 from credfirewall.api.log import log
 from credfirewall.api.models import ApiKey
 from credfirewall.api.problems import LIMITS_UNAVAILABLE, RATE_LIMITED, Refusal
+from credfirewall.api.unfailing import unfailing
 from credfirewall.conf import Rate, conf
 
 logger = logging.getLogger("credfirewall.api")
@@ -159,12 +160,20 @@ class Limits:
 
         Else what is refused and what is not would tell which of them are right.
         """
+        rate = conf.rate(AUTH_FAILURE)
+        wait = unfailing.wait(self._address, rate)
+        if wait is not None:
+            self._used[self._failures.name] = Usage(0, rate, wait, is_first=False)
+            return
         usage = self._count(self._failures, increment=False)
-        if usage is not None and usage.count >= usage.limit.limit:
+        if usage is not None and not usage.count:
+            unfailing.note(self._address, rate, usage.wait)
+        elif usage is not None and usage.count >= usage.limit.limit:
             self.after_failure()
 
     def after_failure(self) -> None:
         """Count credentials that were wrong."""
+        unfailing.forget(self._address)
         self._spend(self._failures, None)
 
     def headers(self) -> Mapping[str, str]:
