@@ -23,6 +23,6 @@ class Operation:
     example: Any = None
     status: int = 200
     query: type[Query] | None = None
-    body: type[Serializer[Any]] | None = None
+    body: type[Serializer[Any]] | Mapping[str, Any] | None = None
     body_example: Any = None
     problems: tuple[Problem, ...] = field(default=())

@@ -22,7 +22,9 @@ from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 from credfirewall.api import problems
+from credfirewall.api.parsers import JSONParser
 from credfirewall.api.problems import Problem
+from credfirewall.api.serializers import Strict
 
 FILE = Path(__file__).with_name("openapi.json")
 VERSION = "1"
@@ -45,6 +47,7 @@ SETTINGS = {
     "SECURITY": [],
 }
 SESSION, KEY = "session", "bearer"
+EMPTY = {"type": "string", "maxLength": 0}
 PROBLEM = {
     "type": "object",
     "description": "What went wrong (RFC 9457).",
@@ -136,7 +139,13 @@ class Schema(AutoSchema):
         return [query] if (query := self._operation().query) else []
 
     def get_request_serializer(self) -> Any:
-        return self._operation().body
+        body = self._operation().body
+        return {JSONParser.media_type: body} if isinstance(body, Mapping) else body
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        inherited: Any = super()
+        found = inherited._map_basic_serializer(serializer, direction)
+        return found | {"additionalProperties": False} if isinstance(serializer, Strict) else found
 
     def get_response_serializers(self) -> Any:
         operation = self._operation()
@@ -242,10 +251,20 @@ def build(patterns: Sequence[Any]) -> str:
 
 
 def _plain(part: Any) -> Any:
-    """Leave out what drf-spectacular's own hooks would have used up."""
+    """Leave out what drf-spectacular's own hooks would have used up.
+
+    And the second form of a text that may be empty, since the first one is so, too: "one of" both
+    would be neither.
+    """
     if isinstance(part, dict):
-        return {name: _plain(each) for name, each in part.items() if name != "x-spec-enum-id"}
+        part = {name: _plain(each) for name, each in part.items() if name != "x-spec-enum-id"}
+        text, *others = part.get("oneOf", [None])
+        return part if others != [EMPTY] else _without(part, "oneOf") | text
     return [_plain(each) for each in part] if isinstance(part, list) else part
+
+
+def _without(part: dict[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: each for name, each in part.items() if name != left_out}
 
 
 @cache

@@ -1,7 +1,8 @@
 """What the API takes and tells of passwords."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from django.http import QueryDict
@@ -55,7 +56,7 @@ class SpecQuery(Query):
     uppercase = _switch("Password: upper-case letters.", initially=True)
     digits = _switch("Password: digits.", initially=True)
     special = _switch("Password: the 32 other visible characters of ASCII.", initially=True)
-    exclude = Text(
+    exclude = serializers.CharField(  # any character, NUL as well
         required=False,
         allow_blank=True,
         max_length=options.MOST_EXCLUDED,
@@ -81,6 +82,49 @@ class SpecQuery(Query):
     capitals = _switch("Passphrase: begin each word with a capital letter.")
     digit = _switch("Passphrase: append a digit to one of the words.")
     count = _number(1, MOST, 5, "How many. With it, the answer is a list, of one as well.")
+
+
+def _option(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an option."""
+    field = SpecQuery().fields[name]
+    described = {"description": str(field.help_text)}
+    if isinstance(field, serializers.IntegerField):
+        least, most = field.min_value, field.max_value
+        return {"type": "integer", "minimum": least, "maximum": most, **described}
+    if isinstance(field, serializers.CharField):
+        shortest = {} if field.allow_blank else {"minLength": 1}
+        return {"type": "string", **shortest, "maxLength": field.max_length, **described}
+    return {"type": "boolean", "default": field.default, **described}
+
+
+def _one_kind(kind: type[Spec], *, needs: str = "", without: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of the options of a kind."""
+    names = [each.name for each in fields(kind) if each.name not in set(without)]
+    required = [needs] * bool(needs) + ["kind"] * (kind.kind != DEFAULT_KIND)
+    return {
+        "type": "object",
+        "title": kind.kind,
+        "properties": {
+            "kind": {"type": "string", "enum": [kind.kind]},
+            **{name: _option(name) for name in (*names, "count")},
+        },
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+SPEC: Mapping[str, Any] = {
+    "oneOf": [
+        *(_one_kind(each, without=each.replaces) for each in KINDS),
+        *(
+            _one_kind(each, needs=name, without=others)
+            for each in KINDS
+            for name, others in each.replaces.items()
+        ),
+    ],
+    "description": "What to generate: a kind, and options of that kind. An alphabet takes the "
+    "place of the classes.",
+}
 
 
 def spec_of_query(given: QueryDict) -> tuple[Spec, int | None]:

@@ -33,7 +33,7 @@ class GenerateView(ApiView):
             bodies.GENERATED,
             "One value, or a list of them.",
             example=bodies.GENERATED_EXAMPLE,
-            body=bodies.SpecQuery,
+            body=bodies.SPEC,
             body_example={"kind": "passphrase", "words": 12},
             problems=(POLICY_UNSATISFIABLE, AUDIT_UNAVAILABLE),
         ),
