@@ -5,6 +5,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
@@ -77,12 +78,23 @@ def kept(address: Address | None, key: bytes, at: datetime) -> str:
     if how == "hashed":
         message = f"{at:%Y-%m} {address}".encode()
         return "h:" + hmac.digest(key, message, hashlib.sha256)[:12].hex()
+    return _network(address)
+
+
+@lru_cache(maxsize=256)
+def _network(address: Address) -> str:
     length = 24 if address.version == 4 else 48
     return str(ip_network((address, length), strict=False))
 
 
 def _read(value: object) -> Address | None:
-    text = str(value or "").strip()
+    return _parsed(str(value or ""))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Address | None:
+    """Return the address that ``text`` is. Remembered: a request has its read several times."""
+    text = text.strip()
     if (bracketed := _BRACKETED.fullmatch(text)) is not None:
         text = bracketed[1]
     try:

@@ -315,7 +315,12 @@ def _emit(row: AuditEvent, failed: str = "") -> None:
     level = logging.ERROR if failed else logging.INFO
     text = "%s could not be stored (%s)" if failed else "%s"
     arguments = (row.event, failed) if failed else (row.event,)
-    logger.log(level, text, *arguments, extra={"audit": row})
+    if logger.isEnabledFor(level):
+        # As ``logger.log`` does, which would also look up the stack who calls: it is always this.
+        record = logger.makeRecord(
+            logger.name, level, __file__, 0, text, arguments, None, "_emit", {"audit": row}
+        )
+        logger.handle(record)
 
 
 def _in_transaction(using: str) -> bool:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from credfirewall.screening.digest import fold
 
@@ -32,8 +33,8 @@ def is_derived(folded: str, words: Iterable[str]) -> bool:
     written with the usual signs for letters (@ 4 0 1 ! 3 $ 5 7). The time is at most the product
     of the length and the number of words: at worst some 20 ms for 4096 code points and 50 words.
     """
-    tiles = _tiles(words)
-    return any(_is_tiled(text, spent, tiles) for text, spent in _readings(_plain(folded)))
+    tiles = _tiles(tuple(words))
+    return any(_is_tiled(text, spent, tiles) for text, spent in _readings(_plain(folded), tiles))
 
 
 def user_words(user: object) -> list[str]:
@@ -78,7 +79,9 @@ def _plain(folded: str) -> str:
     return "".join(character for character in apart if unicodedata.category(character) != "Mn")
 
 
-def _tiles(words: Iterable[str]) -> Tiles:
+@lru_cache(maxsize=256)
+def _tiles(words: tuple[str, ...]) -> Tiles:
+    """Return all forms of ``words``. Remembered, since most values are judged by the same ones."""
     tiles: dict[str, list[str]] = {}
     for word in dict.fromkeys(words):
         plain = _plain(fold(str(word)).strip())
@@ -91,15 +94,25 @@ def _tiles(words: Iterable[str]) -> Tiles:
     return tiles
 
 
-def _readings(text: str) -> Iterator[tuple[str, int]]:
-    """Yield ``text`` as it is and without separators, each with the decoration that this took."""
-    yield text, 0
-    weights = _weights(text)
+def _readings(text: str, tiles: Tiles) -> Iterator[tuple[str, int]]:
+    """Yield ``text`` as it is and without separators, each with the decoration that this took.
+
+    Those in which none of ``tiles`` occurs are left out: decoration alone is no derived value, and
+    nearly all values are no more than that.
+    """
+    if _has_any(text, tiles):
+        yield text, 0
     for signs in ("@$!", ""):
-        kept = [character.isalnum() or character in signs for character in text]
-        if not all(kept):
-            letters = "".join(character for character, keep in zip(text, kept, strict=True) if keep)
-            yield letters, sum(w or 0 for w, keep in zip(weights, kept, strict=True) if not keep)
+        letters = "".join([each for each in text if each.isalnum() or each in signs])
+        if len(letters) < len(text) and _has_any(letters, tiles):
+            weights = zip(text, _weights(text), strict=True)
+            spent = sum(w or 0 for each, w in weights if not (each.isalnum() or each in signs))
+            yield letters, spent
+
+
+def _has_any(text: str, tiles: Tiles) -> bool:
+    shape = text.translate(_ALIKE)
+    return any(tile in shape for same in tiles.values() for tile in same)
 
 
 def _weights(text: str) -> list[int | None]:
