@@ -18,6 +18,8 @@ from credfirewall.audit.models import AuditSeal, AuditStub
 from credfirewall.conf import conf
 
 logger = logging.getLogger("credfirewall.audit")
+BEGINNING = '{"log": "'
+"""Of each line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def read(path: str | os.PathLike[str]) -> list[Anchored]:
     anchored = []
     text = Path(path).read_text(encoding="utf-8")
     for number, each in enumerate(text.split("\n"), start=1):
+        each = each[max(each.rfind(BEGINNING), 0) :]  # behind what another writer left torn
         if not each or _is_torn(each):
             continue
         try:
@@ -99,31 +102,39 @@ def _entry(log: str, position: int, head: str, purged: bool = False, **_facts: A
 
 
 def _is_torn(text: str) -> bool:
-    return '{"log": "'.startswith(text[:9]) and not text.endswith("}")
+    return BEGINNING.startswith(text[: len(BEGINNING)]) and not text.endswith("}")
 
 
-def catch_up(path: str | os.PathLike[str], using: str) -> int:
-    """Add what the file lacks of the log in database ``using``; return the number of heads.
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What an anchor was told: so many heads, and whether it had not known of the log at all."""
 
-    A file that knows nothing of the log begins with all of it, purges included. One that does is
-    told of each purge before it is made: what it does not know of was none. Raises OSError, and
-    ValueError for a file that is no anchor.
+    heads: int = 0
+    begun: bool = False
+
+
+def catch_up(path: str | os.PathLike[str], using: str) -> Caught:
+    """Add what the file lacks of the log in database ``using``.
+
+    A purge is told before it is made. So one that the file does not know of was none, unless the
+    file does not know its seal either: then it begins with both. Raises OSError, and ValueError
+    for a file that is no anchor.
     """
     sealed = AuditSeal.objects.using(using).order_by("position")
     genesis = sealed.filter(position=0).first()
     if genesis is None:
-        return 0
+        return Caught()
     held = read(path) if Path(path).exists() else []
     known = {each.position for each in held if each.log == genesis.log.hex and not each.purged}
     missing = set(sealed.values_list("position", flat=True)) - known
     since = sealed.filter(position__gte=min(missing, default=0)) if missing else sealed.none()
-    stubs = {} if known else {stub.seal: stub for stub in AuditStub.objects.using(using)}
+    stubs = {stub.seal: stub for stub in AuditStub.objects.using(using) if stub.seal in missing}
     lines = []
     for seal in since.iterator():
+        if seal.position in stubs:  # ahead of the head: what is torn between them is made good
+            lines.append(purge_line(seal, stubs[seal.position]))
         if seal.position in missing:
             lines.append(line(seal))
-        if seal.position in stubs:
-            lines.append(purge_line(seal, stubs[seal.position]))
     if lines:
         append(path, lines)
-    return len(missing)
+    return Caught(len(missing), begun=0 in missing and len(missing) > 1)

@@ -1,11 +1,13 @@
 """The chain of seals: which log this is, and what was sealed last."""
 
+import contextlib
 import logging
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import IntegrityError, connections, transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, IntegrityError, connections, router, transaction
 
 from credfirewall.audit import anchor, rows, seals
 from credfirewall.audit.keys import AuditKey, ring
@@ -29,6 +31,18 @@ def log_id(using: str) -> uuid.UUID:
         if known not in _begun or not connections[using].in_atomic_block:
             _logs[using] = known
     return known
+
+
+def others(using: str) -> set[str]:
+    """Return the ids of the logs in the other databases of this project, which may have the same
+    anchor."""
+    found = set()
+    for alias in connections:
+        if alias != using and router.allow_migrate_model(alias, AuditSeal):
+            with contextlib.suppress(Error, ImproperlyConfigured):
+                genesis = AuditSeal.objects.using(alias).filter(position=0).first()
+                found |= {genesis.log.hex} if genesis else set()
+    return found
 
 
 def is_known(using: str) -> bool:

@@ -396,6 +396,8 @@ class AuditPurged(Event):
     vital = True
     seals: int
     rows: int
+    findings: int
+    """Of the verification before it, despite which somebody wanted it."""
 
 
 @dataclass(frozen=True, kw_only=True)

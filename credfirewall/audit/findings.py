@@ -35,6 +35,11 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     ROLLED_BACK = "rolled_back"
     TRIGGER_MISSING = "trigger_missing"
+    TRIGGER_FOREIGN = "trigger_foreign"
+
+
+OF_TRIGGERS = {Fault.TRIGGER_MISSING, Fault.TRIGGER_FOREIGN}
+"""What says nothing of the rows that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,15 @@ class Report:
     """Of each kind the first MOST_NAMED: a log of forged rows must not fill the memory."""
     counts: Counter[Fault] = field(default_factory=Counter)
     """How many there were of each kind."""
+
+    def mark(self) -> tuple[int, Counter[Fault]]:
+        """Return what ``forget`` takes back to now."""
+        return len(self.findings), self.counts.copy()
+
+    def forget(self, mark: tuple[int, Counter[Fault]]) -> None:
+        """Take back what was found since ``mark``."""
+        del self.findings[mark[0] :]
+        self.counts = mark[1]
 
     @property
     def is_sound(self) -> bool:

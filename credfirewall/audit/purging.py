@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.db import connections, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 
-from credfirewall.audit import anchor, rows, seals
+from credfirewall.audit import anchor, chain, rows, seals
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import AuditEvent, AuditIdentity, AuditMember, AuditSeal, AuditStub
 from credfirewall.audit.signing import signers
@@ -19,7 +19,9 @@ logger = logging.getLogger("credfirewall.audit")
 PCI_DAYS = 365
 """PCI DSS 10.5.1: twelve months."""
 LONGEST_SILENCE = timedelta(days=31)
-"""A clock that is so far ahead of the newest seal has probably jumped."""
+"""A clock that is so far ahead of the seals has probably jumped."""
+SETTLED = timedelta(days=1)
+"""Who sets a clock that has jumped does it within this time."""
 
 
 def retention() -> timedelta:
@@ -43,13 +45,17 @@ def purgeable(using: str | None = None, *, now: datetime | None = None) -> list[
         return []
     if today < newest.at:
         raise AuditRefused(f"the clock is behind the newest seal ({newest.at:%Y-%m-%d %H:%M} UTC)")
-    if today - newest.at > LONGEST_SILENCE:
-        raise AuditRefused(
-            f"the newest seal is of {newest.at:%Y-%m-%d}: if the clock is right, seal first"
-        )
     gone = AuditStub.objects.using(alias).values("seal")
-    old = AuditSeal.objects.using(alias).filter(position__gt=0, at__lt=today - retention())
-    return list(old.exclude(position__in=gone).order_by("position"))
+    sealed = AuditSeal.objects.using(alias).filter(position__gt=0)
+    old = sealed.filter(at__lt=today - retention()).exclude(position__in=gone)
+    # One row that was sealed after a jump says nothing: there have to be days of it.
+    lately = sealed.filter(at__gte=today - LONGEST_SILENCE, at__lte=today - SETTLED)
+    if old.exists() and not lately.exists():
+        raise AuditRefused(
+            f"nothing was sealed between a day and {LONGEST_SILENCE.days} days ago, so the clock "
+            "may have jumped: if it is right, seal now, and purge tomorrow"
+        )
+    return list(old.order_by("position"))
 
 
 def purge(
@@ -65,8 +71,8 @@ def purge(
     batch is one transaction, so that a purge may be stopped anywhere. Raises AuditRefused without
     the key that AUDIT_PUBLIC_KEY asks for, OSError when the anchor cannot be told, django.db.Error.
     """
-    demand(signing_key)
     alias = using or router.db_for_write(AuditSeal)
+    demand(signing_key, chain.last(alias).position)
     kept = retention()
     for seal in sealed:
         at = clock()
@@ -74,7 +80,11 @@ def purge(
             raise AuditRefused(f"batch {seal.position} is not old enough to go")
         with transaction.atomic(using=alias):
             stub = _stub(seal, at, kept.days, signing_key)
-            stub.save(force_insert=True, using=alias)
+            try:
+                with transaction.atomic(using=alias):
+                    stub.save(force_insert=True, using=alias)
+            except IntegrityError as error:
+                raise AuditRefused("another purge is at work") from error
             removed = _remove(seal, alias)
             # Ahead of the commit: what the anchor does not know of was no purge. One that it
             # knows of and that was undone is made anew by the next.
@@ -83,15 +93,18 @@ def purge(
     _remove_names(alias)
 
 
-def demand(signing_key: Ed25519PrivateKey | None) -> None:
-    """Raise AuditRefused when a purge has to be signed, and not with ``signing_key``."""
-    keys = [key for _, key in signers().keys]
-    if not keys:
+def demand(signing_key: Ed25519PrivateKey | None, newest: int) -> None:
+    """Raise AuditRefused when a purge has to be signed, and not with ``signing_key``.
+
+    It is the key that has signed the newest seal: one that was replaced signs nothing more.
+    """
+    expected = signers().at(newest)
+    if expected is None:
         return
     if signing_key is None:
         raise AuditRefused("AUDIT_PUBLIC_KEY is set, so purges are signed: give --signing-key")
-    if signing_key.public_key() not in keys:
-        raise AuditRefused("--signing-key is none whose public half is in AUDIT_PUBLIC_KEY")
+    if signing_key.public_key() != expected:
+        raise AuditRefused(f"--signing-key is not the key that signs seal {newest}, the newest")
 
 
 def message(seal: AuditSeal, stub: AuditStub) -> bytes:
@@ -118,9 +131,9 @@ def _stub(
 
 
 def _publish(seal: AuditSeal, stub: AuditStub) -> None:
-    logger.info("purged %d", seal.position, extra={"audit_purge": (seal, stub)})
     if (path := conf.AUDIT_ANCHOR) is not None:
         anchor.append(path, [anchor.purge_line(seal, stub)])
+    logger.info("purged %d", seal.position, extra={"audit_purge": (seal, stub)})
 
 
 def _remove(seal: AuditSeal, using: str) -> int:

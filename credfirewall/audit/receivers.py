@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished
 from django.db import router
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 from credfirewall.audit import chain, sealing, services, triggers
 from credfirewall.audit.events import NOBODY, Code, Event, ScreeningDegraded, ScreeningRecovered
@@ -20,10 +20,16 @@ def connect() -> None:
 
     identity = "credfirewall.audit"
     config = apps.get_app_config("credfirewall")
+    pre_migrate.connect(_migrating, sender=config, dispatch_uid=identity)
     post_migrate.connect(_migrated, sender=config, dispatch_uid=identity)
     request_finished.connect(_finished, dispatch_uid=identity)
     source_degraded.connect(_changed, dispatch_uid=identity)
     services.AFTER_COMMIT[:] = [sealing.after_commit]
+
+
+def _migrating(using: str, plan: Any = None, **_signal: Any) -> None:
+    if plan and router.allow_migrate_model(using, AuditSeal):
+        triggers.before_migrate(using)
 
 
 def _migrated(using: str, **_signal: Any) -> None:

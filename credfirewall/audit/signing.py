@@ -37,23 +37,14 @@ class Signers:
                 raise ValueError('AUDIT_PUBLIC_KEY is not in the order of its positions ("from")')
         return cls(tuple(keys))
 
-    @property
-    def first(self) -> int | None:
-        """The first position that has to be signed."""
-        return self.keys[0][0] if self.keys else None
-
     def at(self, position: int) -> Ed25519PublicKey | None:
         """Return the key that signs the seal at ``position``; None before the first."""
         return next((key for since, key in reversed(self.keys) if since <= position), None)
 
-    def is_seal_signed(self, position: int, head: str, signature: str) -> bool:
-        """Whether a seal bears the signature that it has to bear, if it has to."""
+    def is_signed(self, position: int, message: bytes, signature: str) -> bool:
+        """Whether ``signature`` is that of the key of ``position``, if there is one."""
         key = self.at(position)
-        return key is None or _is_signed(key, head.encode(), signature)
-
-    def is_signed(self, message: bytes, signature: str) -> bool:
-        """Whether one of the keys signed ``message``."""
-        return any(_is_signed(key, message, signature) for _, key in self.keys)
+        return key is None or _is_signed(key, message, signature)
 
 
 def signers() -> Signers:

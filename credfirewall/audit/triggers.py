@@ -57,7 +57,10 @@ def _conditions() -> Iterator[tuple[str, str, str, str]]:
         yield f"{name}_update", table, "UPDATE", "1 = 1"
         allowed = purged.format(**_names())
         yield f"{name}_delete", table, "DELETE", f"NOT {allowed}" if allowed else "1 = 1"
-        there = f"EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = NEW.{key})"  # noqa: S608 - ours
+        same = f"t.{key} = NEW.{key}"
+        if model is AuditMember:
+            same += " OR (t.seal = NEW.seal AND t.leaf = NEW.leaf)"
+        there = f"EXISTS (SELECT 1 FROM {table} t WHERE {same})"  # noqa: S608 - ours
         yield f"{name}_insert", table, "INSERT", there
 
 
@@ -152,6 +155,32 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
     )
 
 
+_FOREIGN = {
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
+    "mysql": "SELECT trigger_name, event_object_table FROM information_schema.triggers"
+    " WHERE event_object_schema = DATABASE() AND action_timing = 'BEFORE'",
+    "postgresql": "SELECT t.tgname, c.relname FROM pg_trigger t"
+    " JOIN pg_class c ON c.oid = t.tgrelid AND pg_table_is_visible(c.oid)"
+    " WHERE NOT t.tgisinternal AND t.tgtype & 2 = 2 UNION ALL SELECT r.rulename, c.relname"
+    " FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND pg_table_is_visible(c.oid)",
+}
+"""Name and table of all that can keep a row from being stored. What comes after it, as triggers do
+that replicate, cannot."""
+
+
+def foreign(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of triggers and rules on the log's tables that may swallow its rows, and
+    are none of ours."""
+    wanted = {trigger.name for trigger in _wanted(connection.vendor)}
+    if not wanted:
+        return []
+    tables = {model._meta.db_table for model in TABLES}
+    with connection.cursor() as cursor:
+        cursor.execute(_FOREIGN[connection.vendor])
+        found = cursor.fetchall()
+    return sorted(str(name) for name, table in found if table in tables and name not in wanted)
+
+
 def install(connection: BaseDatabaseWrapper) -> None:
     """Install what is missing, and renew the rest."""
     with connection.cursor() as cursor:
@@ -160,11 +189,17 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Take the triggers away, as tests do that empty their tables."""
+    """Take the triggers away."""
     with connection.cursor() as cursor:
         for statement in statements(connection.vendor):
             if statement.startswith("DROP TRIGGER"):
                 cursor.execute(statement)
+
+
+def before_migrate(using: str) -> None:
+    """Make way where a table that a trigger names may be rebuilt: SQLite would refuse that."""
+    if connections[using].vendor == "sqlite":
+        remove(connections[using])
 
 
 def after_migrate(using: str, **_signal: object) -> None:

@@ -6,7 +6,7 @@ all of it rolled back to an older state) shows against an anchor only; without o
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connections, router
@@ -28,6 +28,8 @@ from credfirewall.audit.signing import Signers, signers
 
 __all__ = ["Fault", "Report", "remember", "verify"]
 Progress = Callable[[int], object]
+AHEAD = timedelta(hours=1)
+"""How far the clock that purged may be ahead of this one."""
 MOST_KEPT = 2**31 - 1
 """The highest number that a column of the database holds."""
 
@@ -39,26 +41,30 @@ def verify(
     signed_by: Signers | None = None,
     resume: bool = False,
     progress: Progress = lambda rows: None,
+    now: datetime | None = None,
 ) -> Report:
     """Verify the log in database ``using`` and return what was found. Writes nothing.
 
     ``resume`` reads the rows of those batches only that were sealed after the last sound
     verification; the chain itself is always followed from its beginning. ``progress`` is called
-    with each number of rows read. ``signed_by`` defaults to the keys of AUDIT_PUBLIC_KEY. Raises
+    with each number of rows read. ``anchor`` is read at the end, when it knows all that the log
+    had at the beginning. ``signed_by`` defaults to the keys of AUDIT_PUBLIC_KEY. Raises
     django.db.Error, and ValueError for keys that are none.
     """
     alias = using or router.db_for_read(AuditEvent)
     report = Report()
     known = signers() if signed_by is None else signed_by
-    check = _Verification(alias, report, known, progress)
+    check = _Verification(alias, report, known, progress, now or datetime.now(UTC))
     sealed = check.chain()
     report.since = check.sound_until(sealed) if resume else 0
-    check.batches([seal for seal in sealed if seal.position > report.since])
+    check.batches(sealed)
     check.outsiders(sealed)
     check.rest()
     check.names()
     if anchor is not None:
         check.against(list(anchor), sealed)
+    for name in triggers.foreign(connections[alias]):
+        report.add(Fault.TRIGGER_FOREIGN, name, "it is none of ours, and may swallow rows")
     for name in triggers.missing(connections[alias]):
         text = "the trigger is not there, switched off, or not the one that was installed"
         report.add(Fault.TRIGGER_MISSING, name, text)
@@ -89,8 +95,10 @@ def remember(report: Report, using: str, now: datetime | None = None) -> None:
 class _Verification:
     """One pass over the log."""
 
-    def __init__(self, using: str, report: Report, signed_by: Signers, progress: Progress) -> None:
-        self._using, self._report, self._progress = using, report, progress
+    def __init__(
+        self, using: str, report: Report, signed_by: Signers, progress: Progress, now: datetime
+    ) -> None:
+        self._using, self._report, self._progress, self._now = using, report, progress, now
         self._signed_by = signed_by
         self._keys = ring().by_id
         self._zone = reading.zone(using)
@@ -132,14 +140,11 @@ class _Verification:
             and seals.is_mac(key.seal, seal.head.encode(), seal.mac)
         ):
             add(Fault.SEAL_CHANGED, seal.position, "the seal is not the one that was made")
-        if not self._signed_by.is_seal_signed(seal.position, seal.head, seal.signature):
+        if not self._signed_by.is_signed(seal.position, seal.head.encode(), seal.signature):
             add(Fault.SEAL_UNSIGNED, seal.position, "the sealer's signature is missing or wrong")
 
     def sound_until(self, sealed: Sequence[AuditSeal]) -> int:
-        """Return up to which seal the last verification found nothing wrong, 0 if it did.
-
-        What was found once is not forgotten by looking at newer rows only.
-        """
+        """Return up to which seal the last verification found nothing wrong, 0 if it did."""
         heads = {seal.position: seal.head for seal in sealed}
         kept = AuditVerification.objects.using(self._using).order_by("-id")
         for found in reading.objects(kept[:10]):
@@ -170,14 +175,13 @@ class _Verification:
                 self._stubs[found.item.seal] = found.item
         known = {seal.position for seal in sealed}
         for position in self._stubs.keys() - known - unreadable:
-            if position > self._report.since:
-                self._report.add(Fault.STUB_CHANGED, position, "a stub of a batch that never was")
+            self._report.add(Fault.STUB_CHANGED, position, "a stub of a batch that never was")
         for seal in sealed:
             if (stub := self._stubs.get(seal.position)) is not None:
                 if seal.position not in unreadable:
                     self._stub(seal, stub, sealed)
-            elif seal.position:
-                self._batch(seal)
+            elif seal.position > self._report.since:
+                self._batch(seal, sealed)
 
     def outsiders(self, sealed: Sequence[AuditSeal]) -> None:
         """Find memberships that hide a row: in no batch, in one that was purged, or more than one
@@ -195,8 +199,10 @@ class _Verification:
         unread = members.filter(seal__lte=self._report.since).exclude(seal__in=stubs)
         counts = dict(unread.order_by().values_list("seal").annotate(Count("event_id")))
         for seal in sealed:
-            if seal.position and seal.position in counts and counts[seal.position] != seal.count:
-                text = f"it has {counts[seal.position]} rows, and {seal.count} were sealed"
+            is_read = seal.position > self._report.since or seal.position in self._stubs
+            number = counts.get(seal.position, 0)
+            if seal.position and not is_read and number != seal.count:
+                text = f"it has {number} rows, and {seal.count} were sealed"
                 self._report.add(Fault.BATCH_CHANGED, seal.position, text)
 
     def _stub(self, seal: AuditSeal, stub: AuditStub, sealed: Sequence[AuditSeal]) -> None:
@@ -205,21 +211,30 @@ class _Verification:
         genuine = key is not None and seals.is_mac(key.stub, message, stub.mac)
         if key and not (genuine and stub.count == seal.count):
             add(Fault.STUB_CHANGED, seal.position, "no purge made this stub")
-        elif (stub.at - seal.at).days < stub.retention:
+        elif (stub.at - seal.at).days < max(stub.retention, 1) or stub.at - self._now > AHEAD:
             text = f"it was purged before its {stub.retention} days were over"
             add(Fault.STUB_EARLY, seal.position, text)
-        elif self._is_unsigned(stub, message, sealed):
+        elif not self._is_signed(stub, message, sealed):
             add(Fault.STUB_UNSIGNED, seal.position, "the purge's signature is missing or wrong")
 
-    def _is_unsigned(self, stub: AuditStub, message: bytes, sealed: Sequence[AuditSeal]) -> bool:
-        """Whether a purge lacks its signature: all are signed since there is a key to sign with."""
-        first = self._signed_by.first
-        if first is None or self._signed_by.is_signed(message, stub.signature):
-            return False
-        introduced = next((seal.at for seal in sealed if seal.position >= first), None)
-        return stub.seal >= first or (introduced is not None and stub.at >= introduced)
+    def _is_signed(self, stub: AuditStub, message: bytes, sealed: Sequence[AuditSeal]) -> bool:
+        """Whether a purge bears the signature of who sealed at its time, if that was signed."""
+        newest = max((each.position for each in sealed if each.at <= stub.at), default=0)
+        return self._signed_by.is_signed(newest, message, stub.signature)
 
-    def _batch(self, seal: AuditSeal) -> None:
+    def _batch(self, seal: AuditSeal, sealed: Sequence[AuditSeal]) -> None:
+        mark = self._report.mark()
+        self._rows_of(seal)
+        if self._report.mark() == mark:
+            return
+        stubs = AuditStub.objects.using(self._using).filter(seal=seal.position)
+        stub = next((found.item for found in reading.objects(stubs) if not found.unreadable), None)
+        if stub is not None:  # a purge was faster
+            self._report.forget(mark)
+            self._stubs[seal.position] = stub
+            self._stub(seal, stub, sealed)
+
+    def _rows_of(self, seal: AuditSeal) -> None:
         key = self._keys.get(seal.key)
         leaves, whole, expected, number = list[bytes](), True, 0, 0
         for page in reading.members(self._using, seal.position):
@@ -318,11 +333,14 @@ class _Verification:
         purged = {(each.position, each.head) for each in ours if each.purged}
         known = dict.fromkeys(each for each in ours if not each.purged)
         self._report.anchored = max((each.position for each in known), default=None)
-        if len(ours) < len(anchored):
+        unknown = {each.log for each in anchored} - {self._log}
+        if unknown and unknown - chain.others(self._using):
             text = "the anchor knows another log: this one is not it, or began anew in its place"
             self._report.add(Fault.ROLLED_BACK, 0, text)
         for each in known:
             if each.position not in heads:
+                if self._was_sealed_since(each):
+                    continue
                 self._report.add(
                     Fault.TRUNCATED, each.position, "the anchor knows this seal, the log does not"
                 )
@@ -333,6 +351,10 @@ class _Verification:
             if known and (position, heads.get(position)) not in purged:
                 text = "its rows are gone, and the anchor knows of no purge"
                 self._report.add(Fault.PURGE_UNKNOWN, position, text)
+
+    def _was_sealed_since(self, each: Anchored) -> bool:
+        newer = AuditSeal.objects.using(self._using).filter(position=each.position, head=each.head)
+        return each.position > self._report.seal and newer.exists()
 
     def _key(self, identity: str, where: str) -> AuditKey | None:
         key = self._keys.get(identity)

@@ -19,6 +19,8 @@ from tests.audit.tampering import delete, found
 from tests.audit.test_commands import run, run_json
 
 HIT = LimitHit(rate=Code("check"))
+AFTER = ago(days=-400)
+"""When what is purged here is old."""
 
 
 @pytest.fixture
@@ -49,6 +51,12 @@ class TestTheFile:
         file.write_text(f"{lines[0]}\n" + lines[1][:20])
         anchor.append(file, [lines[1]])
         assert positions(file) == [1, 2]
+
+    def test_one_with_another_right_behind_it(self, tmp_path: Path) -> None:
+        """Two writers, and a disk that was full in between."""
+        line = '{"log": "a", "position": 1, "head": "b"}'
+        (tmp_path / "heads").write_text(f"{line[:25]}{line}\n")
+        assert positions(tmp_path / "heads") == [1]
 
     def test_one_that_was_cut_right_before_its_end(self, tmp_path: Path) -> None:
         file = tmp_path / "heads.jsonl"
@@ -81,6 +89,7 @@ class TestCatchingUp:
         status, facts = run_json("seal_audit")
         assert (status, facts["anchored"]) == (2, False)
         heads.rmdir()
+        run("seal_audit")
         assert run_json("seal_audit")[1]["anchored"] is True
         assert positions(heads) == [0, 1]
         sealed()
@@ -90,8 +99,18 @@ class TestCatchingUp:
     def test_heads_between_others(self, heads: Path) -> None:
         made = [sealed() for _ in range(3)]
         heads.write_text("".join(f"{anchor.line(made[number])}\n" for number in (0, 2)))
-        assert run("seal_audit")[0] == 0
+        status, out, _ = run("seal_audit")
+        assert (status, out.endswith("begins with 2 heads.")) == (2, True)
         assert positions(heads) == [1, 3, 0, 2]
+
+    def test_one_that_has_gone_is_told(self, heads: Path) -> None:
+        """Somebody who rolls the log back would like a new one in its place."""
+        sealed()
+        run("seal_audit")
+        heads.unlink()
+        status, out, _ = run("seal_audit")
+        assert (status, "begins with 2 heads" in out) == (2, True)
+        assert run("seal_audit")[0] == 0
 
     def test_a_file_that_is_no_anchor_is_not_written_to(self, heads: Path) -> None:
         heads.write_text("root:x:0:0\n")
@@ -120,7 +139,7 @@ class TestPurges:
         sealed()
         purge(made)
         assert json.loads(heads.read_text().splitlines()[-1])["purged"] is True
-        assert found(verify(anchor=anchor.read(heads))) == []
+        assert found(verify(now=AFTER, anchor=anchor.read(heads))) == []
 
     def test_that_cannot_be_told_remove_nothing(self, heads: Path) -> None:
         made = sealed()
@@ -136,8 +155,8 @@ class TestPurges:
         made = sealed()
         settings.CREDFIREWALL = {**settings.CREDFIREWALL, "AUDIT_ANCHOR": None}
         purge(made)
-        assert found(verify()) == []
-        assert found(verify(anchor=anchor.read(heads))) == [(Fault.PURGE_UNKNOWN, "1")]
+        assert found(verify(now=AFTER)) == []
+        assert found(verify(now=AFTER, anchor=anchor.read(heads))) == [(Fault.PURGE_UNKNOWN, "1")]
 
     def test_of_before_there_was_an_anchor(self, heads: Path, settings: Settings) -> None:
         made = sealed()
@@ -146,8 +165,9 @@ class TestPurges:
         settings.CREDFIREWALL = {**with_anchor, "AUDIT_ANCHOR": None}
         purge(made)
         settings.CREDFIREWALL = with_anchor
+        add(HIT)  # so that a head is told of before the file is brought up to date
         run("seal_audit")
-        assert found(verify(anchor=anchor.read(heads))) == []
+        assert found(verify(now=AFTER, anchor=anchor.read(heads))) == []
 
 
 @pytest.mark.django_db(transaction=True)

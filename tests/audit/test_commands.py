@@ -17,14 +17,20 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, transaction
 from pytest_django import Settings
 
-from credfirewall.audit import chain, origin, record, seals
+from credfirewall.audit import chain, origin, record
 from credfirewall.audit.events import Code, LimitHit
-from credfirewall.audit.keys import ring
-from credfirewall.audit.models import AuditEvent, AuditSeal, AuditStub, AuditVerification
+from credfirewall.audit.models import (
+    AuditEvent,
+    AuditMember,
+    AuditSeal,
+    AuditStub,
+    AuditVerification,
+)
 from credfirewall.management.commands import verify_audit
 from dev import ROOT
 from tests.audit.recording import Heard, events, missing, no_table
-from tests.audit.seeding import add, ago, seal
+from tests.audit.seeding import add, ago, begin, seal
+from tests.audit.tampering import delete, set_column
 
 EVENT = LimitHit(rate=Code("check"))
 NAMES = ["seal_audit", "verify_audit", "purge_audit"]
@@ -85,11 +91,9 @@ def _the_log_is_the_database_s() -> Iterator[None]:
 
 
 def old_log() -> None:
-    """A log with two batches that may go. A seal is never older than the one before."""
-    AuditSeal.objects.all().delete()
-    chain.make(None, seals.EMPTY_ROOT, 0, ago(days=600), ring().first).save(force_insert=True)
-    chain.forget()
-    for days in (500, 450):
+    """A log with two batches that may go, and a younger one."""
+    begin(ago(days=600))
+    for days in (500, 450, 2):
         add(EVENT, ago(days=days))
         seal(ago(days=days))
 
@@ -315,6 +319,10 @@ class TestVerifying:
         status, facts = run_json("verify_audit")
         assert (status, facts["error"]) == (3, "input")
 
+    def test_a_log_that_has_just_begun_is_proven(self, anchor: Path) -> None:
+        run("seal_audit")
+        assert verified()[1]["proven_against_truncation"] is True
+
     def test_several_anchors(self, tmp_path: Path, anchor: Path) -> None:
         record(EVENT)
         run("seal_audit")
@@ -333,12 +341,15 @@ class TestPurging:
             0,
             "Old enough to go: 2 rows in 2 batches.",
         )
-        assert len(events()) == 3
+        assert len(events()) == 4
         status, facts = run_json("purge_audit")
         assert (status, facts) == (0, {"rows": 2, "seals": 2, "purged": True})
-        assert events() == ["limit_hit", "audit_purged"]
+        assert events() == ["limit_hit", "limit_hit", "audit_purged"]
         row = AuditEvent.objects.get(event="audit_purged")
-        assert (row.actor_id, row.details) == ("purge_audit", '{"rows":2,"seals":2}')
+        assert (row.actor_id, row.details) == (
+            "purge_audit",
+            '{"findings":0,"rows":2,"seals":2}',
+        )
         assert AuditStub.objects.count() == 2
         assert verified()[0] == 0
 
@@ -348,6 +359,28 @@ class TestPurging:
         assert run("purge_audit")[:2] == (0, "Old enough to go: 0 rows in 0 batches.")
         assert run_json("purge_audit") == (0, {"rows": 0, "seals": 0, "purged": False})
         assert events() == ["limit_hit"]
+
+    def test_findings_do_not_stop_it_for_ever(self) -> None:
+        old_log()
+        row = AuditEvent.objects.order_by("-at")[0]
+        set_column(AuditEvent, row.pk, "source", "x")
+        status, facts = run_json("purge_audit")
+        assert (status, facts["error"]) == (1, "audit_refused")
+        assert "1 finding" in facts["message"]
+        assert len(events()) == 3
+        assert run_json("purge_audit", "--despite-findings")[1]["rows"] == 2
+        purged = AuditEvent.objects.get(event="audit_purged")
+        assert json.loads(purged.details)["findings"] == 1
+
+    def test_what_the_anchor_says_counts(self, anchor: Path) -> None:
+        old_log()
+        run("seal_audit")
+        delete(AuditEvent, pk=AuditMember.objects.get(seal=3).pk)
+        delete(AuditMember, seal=3)
+        delete(AuditSeal, position=3)
+        add(EVENT, ago(days=3))
+        seal(ago(days=3))
+        assert run_json("purge_audit")[1]["error"] == "audit_refused"
 
     def test_is_refused_when_the_clock_is_behind(self) -> None:
         record(EVENT)
@@ -382,7 +415,7 @@ class TestADatabaseThatFails:
         with no_table():
             status, facts = run_json("purge_audit")
         assert (status, facts["error"]) == (3, "database")  # it is verified before
-        assert len(events()) == 3
+        assert len(events()) == 4
 
     def test_what_waits_as_a_command_ends_is_written(self) -> None:
         def perform(*_: Any) -> int:

@@ -113,24 +113,24 @@ class TestPurges:
                 list(purging.purge([made], signing_key=key, clock=lambda: later(900)))
         assert AuditEvent.objects.count() == 2
         assert list(purging.purge([made], signing_key=SEALER, clock=lambda: later(900))) == [1]
-        assert found(verify()) == []
+        assert found(verify(now=later(901))) == []
         set_column(AuditStub, 1, "signature", "00" * 64)
-        assert found(verify()) == [(Fault.STUB_UNSIGNED, "1")]
+        assert found(verify(now=later(901))) == [(Fault.STUB_UNSIGNED, "1")]
 
     def test_without_a_signature_are_found(self, known: Callable[[Any], None]) -> None:
         known(pem(SEALER))
         made = sealed(SEALER, later(500))
         self.forged(made, later(900))
-        assert found(verify()) == [(Fault.STUB_UNSIGNED, "1")]
+        assert found(verify(now=later(901))) == [(Fault.STUB_UNSIGNED, "1")]
 
     def test_from_before_there_was_a_key(self, known: Callable[[Any], None]) -> None:
         old, older = sealed(None, later(0)), sealed(None, later(20))
         self.forged(old, later(400))
         known([{"from": 3, "key": pem(SEALER)}])
         sealed(SEALER, later(500))
-        assert found(verify()) == []
+        assert found(verify(now=later(901))) == []
         self.forged(older, later(501))
-        assert found(verify()) == [(Fault.STUB_UNSIGNED, "2")]
+        assert found(verify(now=later(901))) == [(Fault.STUB_UNSIGNED, "2")]
 
     @pytest.mark.parametrize("column", ["at", "retention", "count", "seal"])
     def test_are_what_the_sealer_said(self, known: Callable[[Any], None], column: str) -> None:
@@ -141,29 +141,47 @@ class TestPurges:
         stub = AuditStub.objects.get()
         values = {"at": stub.at - timedelta(days=1), "retention": 30, "count": 2, "seal": 2}
         set_column(AuditStub, 1, column, values[column])
-        faults = {fault for fault, _ in found(verify())}
+        faults = {fault for fault, _ in found(verify(now=later(901)))}
         assert Fault.STUB_CHANGED in faults
+
+    def test_with_a_key_that_was_replaced_are_found(self, known: Callable[[Any], None]) -> None:
+        known([{"from": 1, "key": pem(SEALER)}, {"from": 2, "key": pem(NEXT)}])
+        sealed(SEALER)
+        made = sealed(NEXT)
+        with pytest.raises(AuditRefused, match="not the key that signs seal 2"):
+            list(purging.purge([made], signing_key=SEALER, clock=lambda: later(900)))
+        self.forged(made, later(900))
+        stub = AuditStub.objects.get()
+        by_old = SEALER.sign(purging.message(made, stub)).hex()
+        set_column(AuditStub, 2, "signature", by_old)
+        assert found(verify(now=later(901))) == [(Fault.STUB_UNSIGNED, "2")]
+
+    @pytest.mark.parametrize(("at", "days"), [(900, 365), (0, 0), (0.5, 0)])
+    def test_that_are_not_old_whatever_they_say(self, at: float, days: int) -> None:
+        made = sealed(None)
+        self.forged(made, later(at), days)
+        assert found(verify()) == [(Fault.STUB_EARLY, "1")]
 
     def test_too_early_are_found(self) -> None:
         """AUDIT_KEY makes no batch old."""
         made = sealed(None)
         self.forged(made, later(364))
-        assert found(verify()) == [(Fault.STUB_EARLY, "1")]
+        assert found(verify(now=later(901))) == [(Fault.STUB_EARLY, "1")]
 
     def test_too_early_are_refused(self) -> None:
         made = sealed(None)
         with pytest.raises(AuditRefused, match="batch 1 is not old enough"):
             list(purging.purge([made], clock=lambda: later(364)))
-        assert found(verify()) == []
+        assert found(verify(now=later(901))) == []
 
 
 class TestSettings:
     def test_none(self) -> None:
-        assert Signers.of(None).first is None
+        assert Signers.of(None).at(1) is None
 
     def test_one(self) -> None:
         known = Signers.of(pem(SEALER))
-        assert known.first == 1
+        assert known.at(1) is not None
         assert known.at(0) is None
         assert known.at(7) == SEALER.public_key()
 

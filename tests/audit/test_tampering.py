@@ -25,7 +25,7 @@ from credfirewall.audit.models import (
     AuditStub,
     AuditVerification,
 )
-from credfirewall.audit.verifying import Fault, Report, verify
+from credfirewall.audit.verifying import Fault, Report, remember, verify
 from tests.audit import seeding
 from tests.audit.seeding import add, ago, seal
 from tests.audit.tampering import delete, found, set_column
@@ -224,7 +224,7 @@ def test_a_stub_that_no_purge_left(rows: list[AuditEvent], forge: str) -> None:
     delete(AuditEvent, pk__in=[member.event_id for member in members])
     delete(AuditMember, seal=2)
     AuditStub.objects.create(seal=2, count=4, at=now, retention=365, key=ring().first.id, mac=mac)
-    assert found(verify()) == [(Fault.STUB_CHANGED, "2")]
+    assert found(verify(now=ago(days=-367))) == [(Fault.STUB_CHANGED, "2")]
 
 
 def test_a_stub_of_a_seal_that_is_gone_too(rows: list[AuditEvent]) -> None:
@@ -448,3 +448,56 @@ def test_a_number_that_is_far_too_high_ends(rows: list[AuditEvent]) -> None:
     set_column(AuditSeal, 2, "count", 2_000_000_000)
     assert (Fault.SEAL_CHANGED, "2") in found(verify())
     assert len(verify().findings) < 3000
+
+
+def test_a_batch_that_was_emptied_is_found_by_going_on_too(rows: list[AuditEvent]) -> None:
+    remember(verify_without_triggers(), "default")
+    members = AuditMember.objects.filter(seal=2)
+    delete(AuditEvent, pk__in=[member.event_id for member in members])
+    delete(AuditMember, seal=2)
+    assert (Fault.BATCH_CHANGED, "2") in found(verify(resume=True))
+
+
+def test_a_stub_in_place_of_an_old_batch_is_found_by_going_on_too(rows: list[AuditEvent]) -> None:
+    remember(verify_without_triggers(), "default")
+    members = AuditMember.objects.filter(seal=2)
+    delete(AuditEvent, pk__in=[member.event_id for member in members])
+    delete(AuditMember, seal=2)
+    key = ring().first.id
+    AuditStub.objects.create(seal=2, count=4, at=ago(), retention=1, key=key, mac="0" * 64)
+    assert (Fault.STUB_CHANGED, "2") in found(verify(resume=True))
+
+
+class TestAtTheSameTime:
+    """What honest others do meanwhile is no finding."""
+
+    def test_a_purge(self, rows: list[AuditEvent]) -> None:
+        later = ago(days=-400)
+        sealed = list(AuditSeal.objects.filter(position=2))
+
+        def purge(_rows: int) -> None:
+            if sealed:
+                list(purging.purge([sealed.pop()], clock=lambda: later))
+
+        assert found(verify(progress=purge, now=later)) == []
+        assert not sealed
+
+    def test_a_seal(
+        self, kept: Callable[[], list[anchor.Anchored]], rows: list[AuditEvent]
+    ) -> None:
+        def heads() -> Any:
+            seal()
+            yield from kept()
+
+        assert found(verify(anchor=heads())) == []
+
+    def test_another_log_with_the_same_anchor(
+        self,
+        kept: Callable[[], list[anchor.Anchored]],
+        rows: list[AuditEvent],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        other = anchor.Anchored("b" * 32, 0, "c" * 64)
+        assert found(verify(anchor=[*kept(), other])) == [(Fault.ROLLED_BACK, "0")]
+        monkeypatch.setattr(chain, "others", lambda using: {other.log})
+        assert found(verify(anchor=[*kept(), other])) == []

@@ -24,7 +24,7 @@ from credfirewall.audit.models import (
 )
 from credfirewall.audit.verifying import verify
 from tests.audit import seeding
-from tests.audit.seeding import add, ago, seal
+from tests.audit.seeding import add, ago, begin, seal
 
 pytestmark = pytest.mark.django_db
 
@@ -136,10 +136,10 @@ def put(model: type[models.Model], field: Any, key: Any, value: str) -> bool:
 @pytest.fixture
 def row() -> Iterator[AuditEvent]:
     """A sealed row with names, beside a batch that was purged, and a sound verification of it."""
+    begin(ago(days=801))
     for _ in range(2):
         add(ScreeningRefused(source=Code("hibp"), count=1), actor=ANN)
-    later = ago(days=-800)
-    list(purging.purge(seal(), clock=lambda: later))
+    list(purging.purge(seal(ago(days=800))))
     made = [add(LoginRefused(reason=Code("password")), actor=ANN) for _ in range(3)]
     seal()
     add(LoginRefused(reason=Code("password")), actor=ANN)

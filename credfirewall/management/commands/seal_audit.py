@@ -22,7 +22,7 @@ examples:
   manage.py seal_audit --signing-key /etc/credfirewall/sealer.pem --json
 
 exit status: 0 sealed, or nothing to seal, 1 refused, 2 rows wait that could not be sealed now, or
-AUDIT_ANCHOR could not be told (the next run makes good), 3 the command itself failed
+AUDIT_ANCHOR could not be told (the next run makes good) or has just begun, 3 the command failed
 A key: openssl genpkey -algorithm ed25519 -out sealer.pem; its public half is AUDIT_PUBLIC_KEY.
 """
 
@@ -65,9 +65,11 @@ A key: openssl genpkey -algorithm ed25519 -out sealer.pem; its public half is AU
         if conf.AUDIT_ANCHOR is None:
             return ""
         try:
-            anchor.catch_up(conf.AUDIT_ANCHOR, using)
+            caught = anchor.catch_up(conf.AUDIT_ANCHOR, using)
         except OSError as error:
             return f"The anchor {conf.AUDIT_ANCHOR} cannot be brought up to date: {error.strerror}."
         except ValueError as error:
             return f"The anchor {conf.AUDIT_ANCHOR} is none: {error}."
+        if caught.begun:  # either it is new, or what was there has gone
+            return f"The anchor {conf.AUDIT_ANCHOR} begins with {counted(caught.heads, 'head')}."
         return ""

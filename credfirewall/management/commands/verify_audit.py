@@ -43,7 +43,10 @@ Without an anchor the result is "not proven against truncation".
     def perform(self, options: Mapping[str, Any]) -> int:
         using = options["database"]
         files = options["anchor"] or ([conf.AUDIT_ANCHOR] if conf.AUDIT_ANCHOR else [])
-        anchored = [each for file in files for each in anchor.read(file)] if files else None
+        for file in files:
+            anchor.read(file)  # what is wrong with one is said here, and not after an hour
+        # Read at the end, when it knows of all that the log had at the beginning.
+        anchored = (each for file in files for each in anchor.read(file)) if files else None
         total = None if options["resume"] else AuditEvent.objects.using(using).count()
         with self.progress(total, "rows", options) as advance:
             report = verify(
@@ -105,7 +108,7 @@ def _facts(report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "waiting": report.waiting,
         "anchored": report.anchored,
-        "proven_against_truncation": (report.anchored or -1) >= report.seal,
+        "proven_against_truncation": report.anchored is not None and report.anchored >= report.seal,
         "found": report.total,
         "counts": report.counts,
         "findings": [
