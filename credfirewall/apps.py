@@ -14,10 +14,9 @@ class CredfirewallConfig(AppConfig):
     def ready(self) -> None:
         from credfirewall import checks, clauses
         from credfirewall.api import keys
-        from credfirewall.audit import api_log
+        from credfirewall.audit import api_log, receivers
         from credfirewall.audit import metrics as audit_metrics
         from credfirewall.audit import panels as audit_panels
-        from credfirewall.audit import receivers
         from credfirewall.passwords import scopes as password_scopes
         from credfirewall.screening import panels as screening_panels
         from credfirewall.screening.sources import blocklist
