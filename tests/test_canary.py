@@ -30,7 +30,8 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
-from credfirewall.exceptions import UnusablePassword
+from credfirewall.exceptions import AuditUnavailable, UnusablePassword
+from credfirewall.passwords.password import PasswordSpec
 from credfirewall.screening import Status, Verdict, ascreen, screen, transport
 from credfirewall.screening.digest import Candidate, Digest
 from credfirewall.screening.egress import Request, Response
@@ -533,6 +534,107 @@ class TestPages:
             # With DEBUG on, Django shows what was posted, whatever anybody declares.
             assert leaks([canary], places, prefix=True, password=not debug) == []
             assert debug or watch.leaks(canary) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("debug", [False, True], ids=["production", "debug"])
+class TestApi:
+    """The endpoints that take a password, or hand one out."""
+
+    @pytest.fixture(autouse=True)
+    def _site(self, settings: Settings, hibp: RangeServer, debug: bool) -> None:
+        settings.DEBUG = debug
+        settings.CREDFIREWALL = {"HIBP_URL": hibp.url}
+
+    @pytest.fixture
+    def handed_out(self, monkeypatch: pytest.MonkeyPatch, canary: Canary) -> None:
+        """What is generated is the canary, whatever was asked for."""
+        monkeypatch.setattr("credfirewall.passwords.services.draw", lambda _spec: canary.text)
+        monkeypatch.setattr(PasswordSpec, "allows", lambda _spec, _value: True)
+
+    @staticmethod
+    def ask(client: Client, name: str, body: str) -> tuple[int, str]:
+        response = client.post(
+            f"/api/v1/passwords/{name}",
+            body.encode(errors="surrogatepass"),
+            content_type="application/json",
+            headers={"Host": "localhost"},
+        )
+        return response.status_code, response.content.decode()
+
+    @staticmethod
+    def left_behind(watch: Watch, canary: Canary) -> list[str]:
+        kept = [*in_database(), *in_exports(), *in_cache(caches["default"])]
+        queries = [str(query) for query in connection.queries_log]
+        return watch.leaks(canary) + leaks([canary], [*kept, *queries], prefix=True)
+
+    @pytest.mark.parametrize("state", ["clean", "breached", "unknown"])
+    def test_checking(
+        self, hibp: RangeServer, visitor: Client, watch: Watch, canary: Canary, state: str
+    ) -> None:
+        if state == "breached":
+            hibp.add(canary.text)
+        hibp.fault = faults.Status(503) if state == "unknown" else None
+        whose = {"username": canary.words[0], "email": f"{canary.words[1]}@example.com"}
+        status, told = self.ask(visitor, "check", json.dumps({"password": canary.text, **whose}))
+        assert (status, json.loads(told)["breach"]["status"]) == (200, state)
+        assert leaks([canary], [told], prefix=True) == []
+        assert self.left_behind(watch, canary) == []
+
+    @pytest.mark.parametrize("tail", ["x" * 5000, "\ud800"], ids=["too long", "not text"])
+    def test_what_is_no_password(
+        self, visitor: Client, watch: Watch, canary: Canary, tail: str
+    ) -> None:
+        other = canary.with_tail(tail)
+        status, told = self.ask(visitor, "check", json.dumps({"password": other.text}))
+        assert (status, json.loads(told)["acceptable"]) == (200, False)
+        assert leaks([other], [told], prefix=True) == []
+        assert self.left_behind(watch, other) == []
+
+    @pytest.mark.parametrize(
+        "form", ['{{"password": {0}', "{0}", '{{"password": [{0}]}}', '{{"username": {0}}}']
+    )
+    def test_what_is_no_body(
+        self, visitor: Client, watch: Watch, canary: Canary, form: str
+    ) -> None:
+        for name in ("check", "generate"):
+            status, told = self.ask(visitor, name, form.format(json.dumps(canary.text)))
+            assert status == 400
+            assert leaks([canary], [told], prefix=True) == []
+        assert self.left_behind(watch, canary) == []
+
+    def test_generating(
+        self, visitor: Client, watch: Watch, canary: Canary, handed_out: None
+    ) -> None:
+        status, told = self.ask(visitor, "generate", '{"count": 2}')
+        values = [each["password"] for each in json.loads(told)["passwords"]]
+        assert (status, values) == (200, [canary.text] * 2)
+        assert any(b"password_generated" in chunk for chunk in in_exports())
+        assert self.left_behind(watch, canary) == []
+
+    def test_what_breaks(
+        self, settings: Settings, visitor: Client, watch: Watch, canary: Canary, handed_out: None
+    ) -> None:
+        settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": "tests.canary.site.Breaking"}]
+        for name, body in {"check": {"password": canary.text}, "generate": {}}.items():
+            status, told = self.ask(visitor, name, json.dumps(body))
+            assert (status, json.loads(told)["code"]) == (500, "internal_error")
+            assert leaks([canary], [told], prefix=True) == []
+        assert any("Accident" in text for text in watch.logged)
+        assert self.left_behind(watch, canary) == []
+
+    def test_what_cannot_be_recorded(
+        self, settings: Settings, visitor: Client, watch: Watch, canary: Canary, handed_out: None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        def fail(*_: object, **__: object) -> None:
+            raise AuditUnavailable("the table is gone")
+
+        monkeypatch.setattr("credfirewall.passwords.services.record", fail)
+        status, told = self.ask(visitor, "generate", "{}")
+        assert (status, json.loads(told)["code"]) == (503, "audit_unavailable")
+        assert leaks([canary], [told], prefix=True) == []
+        assert self.left_behind(watch, canary) == []
 
 
 def passing(execute: Any, sql: str, *arguments: Any) -> Any:

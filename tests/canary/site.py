@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from credfirewall.exceptions import SourceUnavailable
@@ -64,6 +64,7 @@ urlpatterns = [
     path("screening/", screening),
     path("screening-async/", screening_async),
     path("breaking-async/", breaking_async),
+    path("", include("credfirewall.urls")),
 ]
 
 
