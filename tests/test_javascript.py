@@ -240,6 +240,7 @@ def test_what_somebody_else_answers(script: Script, kind: str, status: int) -> N
     error = script.run("client.policy()", baseUrl=f"/proxy/{status}/{kind}")
     assert (error["code"], error["status"]) == ("answer_not_understood", status)
     assert error["retryAfter"] is None
+    assert error["problem"] == ({"message": "no"} if (status, kind) == (502, "json") else None)
 
 
 @browser_test
