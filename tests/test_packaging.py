@@ -163,6 +163,6 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = wheel.read(name).decode()
     assert f"\nName: django-credfirewall\nVersion: {credfirewall.__version__}\n" in metadata
-    assert "\nLicense-Expression: BSD-3-Clause\n" in metadata
+    assert "\nLicense-Expression: BSD-3-Clause AND CC-BY-3.0-US\n" in metadata
     assert "\nRequires-Python: >=3.11\n" in metadata
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist())
