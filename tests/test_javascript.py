@@ -219,9 +219,40 @@ def test_the_token_stays_on_its_site(open_page: Open, ann: User, ranges: RangeSe
 
 
 @browser_test
-def test_a_key_goes_without_cookies(open_page: Open, ann: User, settings: Settings) -> None:
-    error = open_page("form", ann).run("client.generate()", key="cfw_nonsense")
-    assert (error["code"], error["status"]) == ("authentication_failed", 401)
+def test_a_key_goes_without_cookies(open_page: Open, ann: User) -> None:
+    script = open_page("form", ann)
+    for options, sent in (({}, "cookie"), ({"key": "cfw_nonsense"}, "authorization")):
+        with script.page.expect_request("**/generate") as asked:
+            answer = script.run("client.generate()", **options)
+        headers = asked.value.all_headers()
+        assert {"cookie", "authorization", "x-csrftoken"} & headers.keys() <= {sent, "x-csrftoken"}
+        assert ("x-csrftoken" in headers) == (sent == "cookie")
+    assert (answer["code"], answer["status"]) == ("authentication_failed", 401)
+
+
+@browser_test
+def test_requests_can_be_made_by_others(script: Script) -> None:
+    call = """(async () => {
+      const seen = [];
+      const own = new Client({
+        fetch: (url, { method, cache, credentials, redirect, signal }) => {
+          seen.push({ url, method, cache, credentials, redirect, limited: !signal.aborted });
+          return Promise.resolve(new Response('{"rules": []}'));
+        },
+      });
+      await own.policy();
+      return seen;
+    })()"""
+    assert script.run(call) == [
+        {
+            "url": "/api/v1/passwords/policy",
+            "method": "GET",
+            "cache": "no-store",
+            "credentials": "same-origin",
+            "redirect": "error",
+            "limited": True,
+        }
+    ]
 
 
 @browser_test
