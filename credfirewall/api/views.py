@@ -46,7 +46,9 @@ HEADERS = {
 DENIALS = (PERMISSION_DENIED, SCOPE_MISSING)
 """What somebody meets who is known, and may not."""
 
-FOREIGN = ("cross-site", "same-site")
+OWN = (None, "same-origin", "none")
+"""What Sec-Fetch-Site says of the site's own pages, and of what a person typed or bookmarked; old
+browsers and programs say nothing."""
 BY_ITSELF = ("", "basic", "digest", "negotiate", "ntlm")
 """Schemes of an Authorization header that a browser repeats for whatever page asks."""
 
@@ -111,9 +113,10 @@ class ApiView(APIView):
             raise Refusal(HTTPS_REQUIRED)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(str(request.method))
-        self.limits.of_address()
+        # Ahead of the limits: a foreign page must not use them up, nor have that recorded.
         if self.own_pages_only and is_foreign(request):
             raise Refusal(CROSS_SITE)
+        self.limits.of_address()
         super().initial(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:
@@ -187,7 +190,7 @@ def is_foreign(request: Any) -> bool:
     site's users are known. Browsers that are too old for the header send a Lax cookie with such an
     image no more than others. A scheme such as Bearer was added by somebody's own code.
     """
-    if request.META.get("HTTP_SEC_FETCH_SITE") not in FOREIGN:
+    if request.META.get("HTTP_SEC_FETCH_SITE") in OWN:
         return False
     scheme = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")[0]
     return bool(request.COOKIES) or scheme.lower() in BY_ITSELF

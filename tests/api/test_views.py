@@ -114,7 +114,7 @@ BASIC = "rest_framework.authentication.BasicAuthentication"
 RIGHT = "Basic YWRtaW46cGFzc3dvcmQ="
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "Same-Origin", "none, none"])
 @pytest.mark.parametrize("classes", [None, [SESSION], [BASIC, SESSION]])
 def test_a_foreign_page_cannot_have_a_reading_recorded(
     admin_client: Client, settings: Settings, classes: Any, site: str
@@ -123,6 +123,21 @@ def test_a_foreign_page_cannot_have_a_reading_recorded(
     response = admin_client.get(EVENTS, headers={"Sec-Fetch-Site": site})
     check(response, 403, "cross_site")
     assert not AuditEvent.objects.filter(event="audit_read").exists()
+
+
+@pytest.mark.parametrize("path", [EVENTS, "/api/v1/passwords/generate", "/api/generate"])
+def test_a_foreign_page_uses_up_no_limit(
+    client: Client, settings: Settings, admin_user: User, path: str
+) -> None:
+    settings.ROOT_URLCONF = "project.urls"
+    rates = {"audit": "1/d", "generate": "1/d"}
+    settings.CREDFIREWALL = {**settings.CREDFIREWALL, "RATES": rates}
+    client.force_login(admin_user)
+    for _ in range(3):
+        response = client.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert (response.status_code, "RateLimit" in response) == (403, False)
+    assert not AuditEvent.objects.exists()
+    assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
