@@ -165,14 +165,15 @@ class ApiKeyAdmin(ModelAdmin):
     def _shown_once(self, request: HttpRequest, issued: Issued) -> HttpResponse:
         """Show the secret in the answer itself: nothing keeps it for a page after.
 
-        The site's ``admin_view`` lets no cache keep the answer, either.
+        The site's ``admin_view`` lets no cache keep the answer, either. The template gets what its
+        ``repr`` hides: a report of an error there shows the whole context.
         """
         context = {
             **self.admin_site.each_context(request),
             "title": _("This is shown once"),
             "opts": self.opts,
             "key": issued.key,
-            "text": issued.text,
+            "issued": issued,
         }
         template = "admin/credfirewall/apikey/issued.html"
         return TemplateResponse(request, template, context)

@@ -3,6 +3,7 @@
 import logging
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
+from django.template.loader import get_template
 from django.test import Client
+from django.utils.log import AdminEmailHandler
+from pytest_django import Settings
 
 from credfirewall.api import keys
 from credfirewall.api.keys import Issued, find
@@ -85,6 +89,48 @@ def test_a_new_key_is_in_the_answer_and_nowhere_else(
     assert len(entries) == 1
     cookies = str(client.cookies)
     assert secret not in f"{kept}{entries}{events}{cookies}{caplog.text}{dict(response.headers)}"
+
+
+ISSUED = "admin/credfirewall/apikey/issued.html"
+
+
+class Reports(AdminEmailHandler):
+    """What would be mailed to the administrators, in HTML and as text."""
+
+    def __init__(self) -> None:
+        super().__init__(include_html=True)
+        self.sent: list[str] = []
+
+    def send_mail(self, subject: Any, message: Any, *given: Any, **how: Any) -> None:
+        self.sent += [subject, message, str(how["html_message"])]
+
+
+@pytest.mark.parametrize("place", ["<p>", '<p class="help">'], ids=["before it", "after it"])
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_broken_template_tells_nobody_the_key(
+    ada: User, settings: Settings, tmp_path: Path, place: str, debug: bool
+) -> None:
+    broken = tmp_path / ISSUED
+    broken.parent.mkdir(parents=True)
+    whole = Path(str(get_template(ISSUED).origin)).read_text(encoding="utf-8")  # type: ignore[attr-defined]  # Django's own engine
+    broken.write_text(whole.replace(place, place + '{% url "nowhere" %}', 1), encoding="utf-8")
+    (engine,) = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "DIRS": [tmp_path]}]
+    settings.DEBUG = debug
+    client = Client(raise_request_exception=False)
+    client.force_login(ada)
+    logger, reports = logging.getLogger("django.request"), Reports()
+    logger.addHandler(reports)
+    try:
+        response = client.post(ADD, filled())
+    finally:
+        logger.removeHandler(reports)
+    page = response.content.decode()
+    assert response.status_code == 500
+    assert ("NoReverseMatch" in page) == debug
+    assert "NoReverseMatch" in reports.sent[2] and "Issued(key=" in reports.sent[2]
+    assert not KEY.search(page + "".join(reports.sent))
+    assert ApiKey.objects.exists()
 
 
 def test_making_one_is_recorded_with_who_did_it(ada: User) -> None:
