@@ -216,7 +216,9 @@ class BlocklistValidator(BreachedPasswordValidator):
     @sensitive_variables()
     def validate(self, password: str, user: Any = None) -> None:
         _check_usable(password)
-        self._judge(screen_locally(password, user=user), user)
+        # Whoever rehearses has said it already, or discards the password.
+        verdict = screen_locally(password, user=user, announce=rehearsed() is None)
+        self._judge(verdict, user)
 
     def get_help_text(self) -> str:
         return _("Your password can't be on the list of common or forbidden passwords.")

@@ -29,11 +29,7 @@ def evaluate(password: str, *, user: Any = None) -> Evaluation:
     AUTH_PASSWORD_VALIDATORS is asked. Nothing is recorded. Raises ImproperlyConfigured where
     these cannot be made, and what a validator of the host's raises besides ValidationError.
     """
-    try:
-        verdict = screen(password, user=user)
-    except UnusablePassword as error:
-        return _unusable(password, error.code)
-    return judged(password, verdict, user)
+    return _evaluated(password, user, known_as=user)
 
 
 @sensitive_variables()
@@ -56,7 +52,8 @@ def check(
     ``username`` and ``email`` are what it must not be made of: literal text, no account is looked
     up. ``user`` is the one who asks.
     """
-    evaluation = evaluate(password, user=stranger(username, email))
+    # What listens to a breach must not meet somebody who is made up.
+    evaluation = _evaluated(password, stranger(username, email), known_as=None)
     event = PolicyChecked(
         acceptable=evaluation.acceptable,
         violations=tuple(map(Code.of, evaluation.codes[:MOST_CODES])),
@@ -76,6 +73,15 @@ def stranger(username: str, email: str) -> Any:
         fields[model.get_email_field_name()] = email
     known = {field.name for field in model._meta.get_fields()}
     return model(**{name: text for name, text in fields.items() if name in known})
+
+
+@sensitive_variables()
+def _evaluated(password: str, user: Any, *, known_as: Any) -> Evaluation:
+    try:
+        verdict = screen(password, user=known_as)
+    except UnusablePassword as error:
+        return _unusable(password, error.code)
+    return judged(password, verdict, user)
 
 
 @sensitive_variables()

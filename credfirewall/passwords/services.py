@@ -98,7 +98,7 @@ def _issue(spec: Spec, user: Any, *, checked: bool) -> Generated:
 @sensitive_variables()
 def _broken(value: str, user: Any) -> tuple[str, ...]:
     # On this machine alone: to ask elsewhere about a value that nobody has would tell of it.
-    return judged(value, screen_locally(value), user).codes
+    return judged(value, screen_locally(value, announce=False), user).codes
 
 
 def _given(spec: Spec) -> tuple[Code, ...]:

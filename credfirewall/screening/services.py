@@ -37,12 +37,13 @@ async def ascreen(password: str, *, user: Any = None) -> Verdict:
 
 
 @sensitive_variables()
-def screen_locally(password: str, *, user: Any = None) -> Verdict:
+def screen_locally(password: str, *, user: Any = None, announce: bool = True) -> Verdict:
     """Screen against the blocklist and the bundled list: nobody is asked.
 
+    With ``announce`` off nobody is told, either: what is drawn and thrown away is no password.
     Raises PasswordTooLong or PasswordNotText.
     """
-    return run(_screening(Candidate.of(password), chain.local(), user))
+    return run(_screening(Candidate.of(password), chain.local(), user, announce=announce))
 
 
 def is_refused(verdict: Verdict) -> bool:
@@ -58,11 +59,13 @@ def _prepared(password: str) -> Candidate:
     return Candidate.of(password)
 
 
-def _screening(candidate: Candidate, sources: Sequence[SteppedSource], user: Any) -> Steps[Verdict]:
+def _screening(
+    candidate: Candidate, sources: Sequence[SteppedSource], user: Any, *, announce: bool = True
+) -> Steps[Verdict]:
     began = metrics.begin()
     verdict = yield from _decide(candidate, sources)
     metrics.checked(verdict, began)
-    if verdict.status is Status.BREACHED:
+    if announce and verdict.status is Status.BREACHED:
         yield Send(password_breached, {"verdict": verdict, "user": user})
     return verdict
 

@@ -2,6 +2,8 @@
 
 import json
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -51,6 +53,21 @@ class Broken:
         return ""
 
 
+@contextmanager
+def listening() -> Iterator[list[Any]]:
+    """Whose breached passwords the signal tells of meanwhile."""
+    told: list[Any] = []
+
+    def listen(user: Any, **_: Any) -> None:
+        told.append(user)
+
+    password_breached.connect(listen)
+    try:
+        yield told
+    finally:
+        password_breached.disconnect(listen)
+
+
 def test_a_good_password() -> None:
     with breached():
         found = evaluate(LONG)
@@ -92,22 +109,24 @@ def test_it_is_screened_once_however_many_validators_ask(
     settings: Settings,
 ) -> None:
     use(settings, *[f"{OURS}.BreachedPasswordValidator"] * 3)
-    told = []
-
-    def listen(**_: Any) -> None:
-        told.append(1)
-
-    password_breached.connect(listen)
-    try:
-        with RangeServer({BREACHED: 7}) as server:
-            ours = {"SOURCES": ["hibp"], "HIBP_URL": server.url, "CACHE_TTL": 0, "CACHE_STALE": 0}
-            settings.CREDFIREWALL = ours
-            found = evaluate(BREACHED)
-            assert server.count == 1
-    finally:
-        password_breached.disconnect(listen)
+    with listening() as told, RangeServer({BREACHED: 7}) as server:
+        ours = {"SOURCES": ["hibp"], "HIBP_URL": server.url, "CACHE_TTL": 0, "CACHE_STALE": 0}
+        settings.CREDFIREWALL = ours
+        found = evaluate(BREACHED)
+        assert server.count == 1
     assert found.codes == ("password_breached",) and found.verdict.count == 7
-    assert told == [1]
+    assert told == [None]
+
+
+def test_a_validator_that_rehearses_tells_nobody(settings: Settings) -> None:
+    use(settings, f"{OURS}.BlocklistValidator", f"{OURS}.BreachedPasswordValidator")
+    user = User(username="ann")
+    with listening() as told:
+        assert not evaluate("password", user=user).acceptable
+        assert told == [user]
+        with pytest.raises(ValidationError):
+            validate_password("password", user)
+    assert told == [user] * 3
 
 
 def test_it_is_screened_even_where_no_validator_asks(settings: Settings) -> None:
@@ -233,6 +252,11 @@ class TestRecords:
         assert {(row.event, row.actor_id) for row in AuditEvent.objects.all()} == {
             ("policy_checked", str(asker.pk))
         }
+
+    def test_nobody_is_made_up_for_who_listens(self) -> None:
+        with breached(BREACHED), listening() as told:
+            check(BREACHED, username="eve", email="eve@example.com")
+        assert told == [None]
 
     def test_names_are_text_and_nobody_is_looked_up(
         self, django_assert_num_queries: Any, settings: Settings

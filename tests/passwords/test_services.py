@@ -20,6 +20,7 @@ from credfirewall.passwords.services import TRIES, issue
 from credfirewall.passwords.specs import Spec
 from credfirewall.screening.sources import blocklist
 from credfirewall.testing.server import RangeServer
+from tests.passwords.test_evaluate import listening
 
 OURS = "credfirewall.validators"
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -176,13 +177,16 @@ def test_one_event_says_what_was_asked_for_and_no_value() -> None:
 
 
 def test_what_was_refused_is_no_event(settings: Settings) -> None:
-    settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{OURS}.BlocklistValidator"}]
+    names = ("BlocklistValidator", "BreachedPasswordValidator")
+    settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{OURS}.{name}"} for name in names]
     drawn = iter(["password", "four-unrelated-words-went-fishing"])
     with (
+        listening() as told,
         patch.object(services, "draw", lambda _: next(drawn)),
         patch.object(type(Spec.of()), "allows", lambda *_: True),
     ):
-        issue(Spec.of())
+        issue(Spec.of(), user=User(username="ann"))
+    assert not told
     assert [row.event for row in AuditEvent.objects.all()] == ["password_generated"]
 
 
