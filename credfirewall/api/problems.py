@@ -180,7 +180,7 @@ def respond(error: Exception, _context: object = None) -> HttpResponse:
         logger.error("%s at %s", type(error).__qualname__, _place(error))
     set_rollback()
     response = HttpResponse(
-        json.dumps(problem.body(**more), ensure_ascii=False),
+        json.dumps(problem.body(**more)),  # ASCII: a field's name may have no form in UTF-8
         status=problem.status,
         content_type=MEDIA_TYPE,
     )

@@ -160,6 +160,28 @@ def test_a_body_that_cannot_be_read(admin_client: Client, body: bytes) -> None:
     check(post(admin_client, body), 400, "malformed")
 
 
+@pytest.mark.parametrize("path", ["check", "generate"])
+@pytest.mark.parametrize("name", [r"\ud800", r"\udfff-\u00e9", r"\u0000", "\N{SNOWMAN}"])
+def test_a_name_of_any_characters_is_named(admin_client: Client, path: str, name: str) -> None:
+    body = f'{{"password": "x", "{name}": 1}}'
+    where = f"/api/v1/passwords/{path}"
+    response = admin_client.post(where, body, content_type="application/json")
+    errors = check(response, 400, "invalid")["errors"]
+    assert json.loads(f'"{name}"') in [each["field"] for each in errors]
+
+
+@pytest.mark.parametrize("field", ["username", "email", "kind", "alphabet", "exclude", "separator"])
+def test_a_value_of_any_characters_is_refused_or_taken(admin_client: Client, field: str) -> None:
+    is_check = field in {"username", "email"}
+    where = f"/api/v1/passwords/{'check' if is_check else 'generate'}"
+    given = (
+        {"password": "x"} if is_check else {"kind": "passphrase"} if field == "separator" else {}
+    )
+    body = json.dumps({**given, field: "\ud800"})
+    response = admin_client.post(where, body, content_type="application/json")
+    assert response.status_code == (200 if field == "exclude" else 400)
+
+
 def test_a_body_that_is_too_large(admin_client: Client) -> None:
     assert post(admin_client, json.dumps("x" * 65_534)).status_code == 200
     check(post(admin_client, json.dumps("x" * 65_535)), 413, "too_large")
