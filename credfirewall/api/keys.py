@@ -34,6 +34,7 @@ USED_EVERY = timedelta(minutes=1)
 """How often at most it is written down that a key was used."""
 _KEY = re.compile(PREFIX + r"_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
 _NO_DIGEST = "0" * 64
+_BUT_ITS_NAME = {each.name for each in ApiKey._meta.fields} - {"name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ def create(
     actor: Any = None,
     using: str | None = None,
 ) -> Issued:
-    """Make a key for ``owner`` with the scopes ``names``. Raises ScopeUnknown, AuditUnavailable."""
+    """Make a key for ``owner`` with the scopes ``names``.
+
+    Raises ScopeUnknown, AuditUnavailable, and ValidationError for a ``name`` that is too long,
+    empty or not text of one line.
+    """
     allowed = scopes.chosen(names)
     key = ApiKey(owner=owner, name=name, scopes=" ".join(allowed), expires_at=expires_at)
     return issue(key, actor=actor, using=using)
@@ -62,6 +67,7 @@ def create(
 @sensitive_variables("secret", "text")
 def issue(key: ApiKey, *, actor: Any = None, using: str | None = None) -> Issued:
     """Save a new ``key``, as ``create`` does with one that a form has filled in."""
+    key.clean_fields(exclude=_BUT_ITS_NAME)
     alias = using or router.db_for_write(ApiKey)
     secret = secrets.token_hex(32)
     key.public_id, key.digest = secrets.token_hex(8), _digest(secret)

@@ -3,8 +3,15 @@
 from datetime import UTC, datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+
+def check_name(name: str) -> None:
+    """Raise ValidationError for a name that a log or a terminal would not show as it is."""
+    if not name.isprintable():
+        raise ValidationError(_("It has to be visible text of one line."), code="not_printable")
 
 
 class ApiKey(models.Model):
@@ -12,7 +19,10 @@ class ApiKey(models.Model):
 
     public_id = models.CharField(_("public id"), max_length=16, unique=True, editable=False)
     name = models.CharField(
-        _("name"), max_length=64, help_text=_("What it is for, as the audit log shows it.")
+        _("name"),
+        max_length=64,
+        validators=[check_name],
+        help_text=_("What it is for, as the audit log shows it."),
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -155,6 +155,8 @@ def test_a_key_without_an_end_has_to_be_asked_for(ada: User) -> None:
     [
         ({"scopes": ["audit:write"]}, "scopes"),
         ({"name": ""}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"name": "right\u202eleft"}, "name"),
         ({"expires_at_0": "2020-01-01"}, "expires_at"),
     ],
 )

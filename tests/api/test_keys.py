@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 from django.test import Client
@@ -67,6 +68,21 @@ def test_a_key_is_kept_as_a_digest(issued: Issued, ada: User) -> None:
     assert key.digest == hashlib.sha256(bytes.fromhex(secret)).hexdigest()
     assert key.scope_names == ("audit:read",)
     assert (key.used_at, key.revoked_at, key.expires_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x" * 65, "two\nlines", "\x1b[2J", "\u202e", "zero\u200bwidth", "\ud800"]
+)
+def test_a_name_is_shown_as_it_is(ada: User, name: str) -> None:
+    for make in (
+        lambda: keys.create(ada, name, ["audit:read"]),
+        lambda: keys.issue(ApiKey(owner=ada, name=name)),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            make()
+        assert list(caught.value.message_dict) == ["name"]
+    assert not (ApiKey.objects.exists() or AuditEvent.objects.exists())
+    assert keys.create(ada, "für \N{SNOWMAN}").key.name == "für \N{SNOWMAN}"
 
 
 def test_no_two_are_alike(ada: User) -> None:

@@ -135,8 +135,6 @@ def _named(name: str) -> str:
         ApiKey._meta.get_field("name").clean(name, None)
     except ValidationError as error:
         raise CommandError(f"the name: {' '.join(error.messages)}") from None
-    if not name.isprintable():
-        raise CommandError("the name: it has to be text of one line")
     return name
 
 
