@@ -74,13 +74,11 @@ def test_a_key_is_kept_as_a_digest(issued: Issued, ada: User) -> None:
     "name", ["", "x" * 65, "two\nlines", "\x1b[2J", "\u202e", "zero\u200bwidth", "\ud800"]
 )
 def test_a_name_is_shown_as_it_is(ada: User, name: str) -> None:
-    for make in (
-        lambda: keys.create(ada, name, ["audit:read"]),
-        lambda: keys.issue(ApiKey(owner=ada, name=name)),
-    ):
-        with pytest.raises(ValidationError) as caught:
-            make()
-        assert list(caught.value.message_dict) == ["name"]
+    with pytest.raises(ValidationError) as created:
+        keys.create(ada, name, ["audit:read"])
+    with pytest.raises(ValidationError) as issued:
+        keys.issue(ApiKey(owner=ada, name=name))
+    assert [*created.value.message_dict] == [*issued.value.message_dict] == ["name"]
     assert not (ApiKey.objects.exists() or AuditEvent.objects.exists())
     assert keys.create(ada, "für \N{SNOWMAN}").key.name == "für \N{SNOWMAN}"
 
