@@ -29,8 +29,15 @@ def insert(
     """
     connection = connections[using]
     in_one = _takes_scripts(connection)
+    tables: dict[type[models.Model], list[models.Model]] = {}
+    for row in rows:
+        tables.setdefault(type(row), []).append(row)
     statements = [
-        (_statement(row, connection), _values(row, connection, as_text=in_one)) for row in rows
+        (
+            _statement(same, connection),
+            [value for row in same for value in _values(row, connection, as_text=in_one)],
+        )
+        for same in tables.values()
     ]
     within = connection.in_atomic_block or not connection.get_autocommit()
     if in_one:
@@ -45,8 +52,9 @@ def insert(
         row._state.adding, row._state.db = False, using
 
 
-def _statement(row: models.Model, connection: BaseDatabaseWrapper) -> str:
+def _statement(rows: Sequence[models.Model], connection: BaseDatabaseWrapper) -> str:
     """Return the INSERT for rows of the same table, as Django's own compiler writes it."""
+    row = rows[0]
     place = type(row), connection.vendor
     known = _statements.get(place)
     if known is None:
@@ -54,7 +62,8 @@ def _statement(row: models.Model, connection: BaseDatabaseWrapper) -> str:
         query.insert_values(row._meta.concrete_fields, [row])
         [(known, _)] = query.get_compiler(connection=connection).as_sql()
         _statements[place] = known
-    return known
+    of_one = known[known.rindex("(") :]
+    return known + f", {of_one}" * (len(rows) - 1)
 
 
 def _values(row: models.Model, connection: BaseDatabaseWrapper, *, as_text: bool) -> list[Any]:

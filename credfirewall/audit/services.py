@@ -20,6 +20,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from credfirewall.addresses import kept
 from credfirewall.audit import chain, origin, rows, seals
 from credfirewall.audit.events import NOBODY, Event, Outcome, Party
+from credfirewall.audit.grouping import together
 from credfirewall.audit.keys import ring
 from credfirewall.audit.models import SCHEMA, AuditEvent, AuditIdentity
 from credfirewall.audit.origin import Origin
@@ -286,7 +287,10 @@ def _when_committed(using: str, after: Callable[[], None]) -> bool:
 
 
 def _store(draft: Draft, *, guarded: bool) -> None:
-    draft.row.insert(draft.using, draft.identities, guarded)
+    if _in_any_transaction(draft.using):
+        draft.row.insert(draft.using, draft.identities, guarded)
+    else:
+        together([*draft.identities, draft.row], draft.using)
 
 
 def _after(draft: Draft, *, emitted: bool = False) -> None:
