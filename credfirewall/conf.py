@@ -5,6 +5,7 @@ checks in ``checks.py`` walk ``SETTINGS`` to find unknown keys and wrong values;
 validates, so that a broken project can still run ``check``.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from django.conf import settings
 
+logger = logging.getLogger("credfirewall")
 T = TypeVar("T")
 Problem = str | None
 """What is wrong with a value, as the end of a sentence ("must be ..."), or None."""
@@ -223,6 +225,17 @@ def configured() -> Mapping[str, Any]:
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
+_said: set[tuple[str, str]] = set()
+
+
+def _say_once(name: str, wrong: object) -> None:
+    """Log that the rate ``name`` is not in ``wrong``, at the first request that meets it."""
+    said = name, repr(wrong)
+    if said not in _said:
+        _said.add(said)
+        logger.error("RATES has no usable %r, so its default counts: run manage.py check.", name)
+
+
 class Conf:
     """Typed access to each key. docs/settings.md says what each one does."""
 
@@ -268,10 +281,23 @@ class Conf:
         """Return the rate of ``name``; keys that RATES leaves out keep their default."""
         return Rate.parse(self.RATES.get(name, DEFAULT_RATES[name]))
 
+    def usable_rate(self, name: str) -> Rate:
+        """Return the rate of ``name``, or its default where RATES says something else than a rate.
+
+        A misspelt limit must neither take the site down nor be none.
+        """
+        try:
+            return self.rate(name)
+        except (AttributeError, TypeError, ValueError):
+            _say_once(name, self.RATES)
+            return Rate.parse(DEFAULT_RATES[name])
+
     def closed_without_cache(self, name: str) -> bool:
         """Whether what counts for the rate ``name`` is refused while nothing can be counted."""
         usual = "closed" if name in CLOSED_WITHOUT_CACHE else "open"
-        return self.RATES_ON_FAILURE.get(name, usual) == "closed"
+        told: object = self.RATES_ON_FAILURE
+        how = told.get(name) if isinstance(told, Mapping) else None
+        return (how if how in ("open", "closed") else usual) == "closed"
 
 
 conf = Conf()

@@ -226,6 +226,30 @@ def test_there_are_no_other_rates() -> None:
         conf.rate("chek")
 
 
+@pytest.mark.parametrize("wrong", [{"check": "often"}, {"check": 5}, {"check": None}, ["5/m"], 7])
+def test_a_mistyped_rate_is_its_default_and_said_once(
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: object,
+) -> None:
+    monkeypatch.setattr("credfirewall.conf._said", set())
+    settings.CREDFIREWALL = {"RATES": wrong}
+    assert [conf.usable_rate("check") for _ in range(3)] == [Rate(60, 60)] * 3
+    (line,) = caplog.records
+    assert "RATES has no usable 'check'" in line.getMessage()
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        conf.rate("check")
+
+
+@pytest.mark.parametrize("wrong", [{"check": "close"}, {"check": ["open"]}, ["check"], 7])
+def test_nobody_misspells_what_is_closed_into_an_open_door(
+    settings: Settings, wrong: object
+) -> None:
+    settings.CREDFIREWALL = {"RATES_ON_FAILURE": wrong}
+    assert conf.closed_without_cache("check") and not conf.closed_without_cache("generate")
+
+
 def test_rates_that_are_left_out_keep_their_default(settings: Settings) -> None:
     settings.CREDFIREWALL = {"RATES": {"check": "5/10m"}}
     assert conf.rate("check") == Rate(5, 600)

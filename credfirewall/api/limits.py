@@ -109,7 +109,7 @@ outage = Outage()
 
 
 def _counted(bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | None:
-    rate = conf.rate(bucket.rate)
+    rate = conf.usable_rate(bucket.rate)
     if rate.limit >= LEAST * rate.seconds and bucket.rate != AUTH_FAILURE:
         return _leased(bucket, rate)
     found = get_usage(
@@ -160,7 +160,7 @@ class Limits:
 
         Else what is refused and what is not would tell which of them are right.
         """
-        rate = conf.rate(AUTH_FAILURE)
+        rate = conf.usable_rate(AUTH_FAILURE)
         wait = unfailing.wait(self._address, rate)
         if wait is not None:
             self._used[self._failures.name] = Usage(0, rate, wait, is_first=False)

@@ -97,14 +97,15 @@ class ApiView(APIView):
         # Django's cache for a whole site heeds "private", and not "no-store".
         request._cache_update_cache = False  # type: ignore[attr-defined]  # not in the stubs
         response: HttpResponseBase
-        self.limits = Limits(self.scope, request)
+        limits: Limits | None = None
         try:
+            self.limits = limits = Limits(self.scope, request)
             response = super().dispatch(request, *args, **kwargs)
             if isinstance(response, Response):
                 response.render()  # here, where an error is answered by a problem
         except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
             response = problems.respond(error)
-        for name, value in {**HEADERS, **self.limits.headers()}.items():
+        for name, value in {**HEADERS, **(limits.headers() if limits else {})}.items():
             response[name] = value
         return response
 

@@ -35,7 +35,7 @@ class Budget:
 
     def take(self) -> Steps[None]:
         """Spend one request. Raises SourceUnavailable("budget")."""
-        rate = conf.rate("hibp")
+        rate = conf.usable_rate("hibp")
         while not self._spend(window := int(self._clock() // rate.seconds)):
             yield from self._lease(window, rate)
 

@@ -190,6 +190,27 @@ def test_rates_are_counted_apart(admin_client: Client, settings: Settings) -> No
     assert asked(admin_client, 1, EVENTS) == [200]
 
 
+@pytest.mark.parametrize("wrong", ["often", 5, None])
+def test_a_mistyped_rate_counts_as_usual(
+    admin_client: Client, settings: Settings, wrong: Any
+) -> None:
+    rates(settings, docs=wrong, auth_failure=wrong)
+    response = admin_client.get(SCHEMA, **HERE)
+    assert response.status_code == 200
+    assert field(response, "RateLimit-Policy")["docs-address"] == {"q": 60, "w": 60}
+    check(Client().get(SCHEMA, headers=WRONG, **HERE), 401, "authentication_failed")
+
+
+def test_what_cannot_be_counted_for_anybody_is_a_problem(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_meta: object) -> str:
+        raise RuntimeError
+
+    monkeypatch.setattr(limits, "address_bucket", fail)
+    check(client.get("/healthz"), 500, "internal_error")
+
+
 # The order
 
 
@@ -443,5 +464,5 @@ def test_every_scope_opens_something() -> None:
 def test_a_view_without_a_rate_answers_nothing(rf: Any) -> None:
     from credfirewall.api.views import ApiView
 
-    with pytest.raises(AttributeError, match="scope"):
-        ApiView.as_view()(rf.get("/"))
+    response = ApiView.as_view()(rf.get("/"))
+    assert (response.status_code, json.loads(response.content)["code"]) == (500, "internal_error")
