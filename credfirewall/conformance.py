@@ -51,11 +51,15 @@ class Force(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe found. ``evidence`` is what it saw, ``fix`` is what to do about it."""
+    """What a probe found. ``evidence`` is what it saw, ``fix`` is what to do about it.
+
+    ``failed``: it could not look, so that nobody knows; the state is then NOT_MET.
+    """
 
     state: State
     evidence: Text
     fix: Text = ""
+    failed: bool = False
 
 
 def met(evidence: Text) -> Finding:
@@ -133,6 +137,5 @@ def _look(row: Row) -> Finding:
         return row.probe()
     except Exception as error:
         logger.exception("The probe of the conformance row %r failed.", row.key)
-        return not_met(
-            type(error).__name__, _("This could not be looked at. The server's log says why.")
-        )
+        fix = _("This could not be looked at. The server's log says why.")
+        return Finding(State.NOT_MET, type(error).__name__, fix, failed=True)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from logging.handlers import SocketHandler
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ RIGHT: dict[str, Any] = {
     "SECURE_HSTS_SECONDS": 31_536_000,
     "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
     "SESSION_COOKIE_SECURE": True,
+    "SESSION_COOKIE_NAME": "__Host-sessionid",
     "CSRF_COOKIE_SECURE": True,
+    "CSRF_COOKIE_NAME": "__Secure-csrftoken",
     "AUTHENTICATION_BACKENDS": [
         "axes.backends.AxesStandaloneBackend",
         "django.contrib.auth.backends.ModelBackend",
@@ -54,6 +57,12 @@ PCI: dict[str, Any] = {
 """What differs where PCI DSS binds."""
 
 
+class Collector(SocketHandler):
+    """Would send events to another machine."""
+
+    def emit(self, record: logging.LogRecord) -> None: ...
+
+
 class HistoryValidator:
     """A host's."""
 
@@ -73,7 +82,7 @@ class Project:
         if profile == "pci":
             self.set(**PCI)
         patch.setattr("credfirewall.audit.triggers.missing", lambda _connection: [])
-        self.log_to(logging.StreamHandler())
+        self.log_to(Collector("logs.example", 6514))
 
     def set(self, credfirewall: Mapping[str, Any] | None = None, **changes: Any) -> None:
         self.own.update(credfirewall or {})
@@ -88,6 +97,8 @@ class Project:
         logger = logging.getLogger("credfirewall.audit")
         self._patch.setattr(logger, "handlers", [*handlers])
         self._patch.setattr(logger, "propagate", False)
+        self._patch.setattr(logger, "level", logging.INFO)
+        self._patch.setattr(logger, "_cache", {})  # of what is enabled, as setLevel() does
 
     def finding(self, key: str) -> Finding:
         (found,) = [

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from pytest_django import Settings
 
 from credfirewall import conformance
-from credfirewall.conformance import Row, met
+from credfirewall.conformance import Finding, Row, met
 from tests.conforming import Project
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +80,7 @@ def test_json(project: Make) -> None:
         "state": "not_met",
         "evidence": "DEBUG = True",
         "fix": "Set DEBUG to False where others reach the site.",
+        "failed": False,
     }
 
 
@@ -107,6 +108,30 @@ def test_no_key_and_no_address_is_shown(project: Make) -> None:
 def test_a_project_that_is_broken(project: Make) -> None:
     project("nist").set(AUTH_PASSWORD_VALIDATORS=[{"NAME": "nowhere.Validator"}], CACHES={})
     assert "could not be looked at" in run(status=1)
+
+
+def unsure() -> Finding:
+    raise RuntimeError("secret words")
+
+
+def test_what_could_not_be_looked_at(project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows, unless something else is known to be wrong."""
+    site = project("nist")
+    monkeypatch.setattr(conformance, "_rows", dict(conformance.registered()))
+    conformance.register(Row("own", "site", ("House rule 7",), "Ours.", unsure))
+    assert "RuntimeError" in run(status=2)
+    (row,) = [each for each in json.loads(run("--json", status=2))["rows"] if each["failed"]]
+    assert row["key"] == "own" and row["state"] == "not_met"
+    site.set(DEBUG=True)
+    assert "secret words" not in run(status=1)
+
+
+def test_a_profile_that_does_not_exist(project: Make) -> None:
+    project("nist").set({"PROFILE": "PCI"})
+    with pytest.raises(CommandError, match=r"PROFILE.* must be one of") as caught:
+        run()
+    assert caught.value.returncode == 3
+    assert "NOT MET" in run("--profile", "nist", status=1)
 
 
 @pytest.mark.parametrize("arguments", [["--profile", "hipaa"], ["--jsn"], ["more"]])

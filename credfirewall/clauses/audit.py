@@ -1,28 +1,34 @@
 """The audit log: what is recorded, that it stays as it was, and where else it is kept."""
 
 import logging
+from collections.abc import Iterator
+from logging.handlers import HTTPHandler, SocketHandler, SysLogHandler
 
 from django.conf import settings
+from django.db import connections
 from django.utils.translation import gettext_lazy as _
 
 from credfirewall import audit_checks
+from credfirewall.audit import triggers
 from credfirewall.audit.events import EVENTS
 from credfirewall.audit.models import AuditEvent
-from credfirewall.clauses.looking import built_in, by_checks, is_silenced
+from credfirewall.clauses.looking import built_in, by_checks, is_silenced, reads
 from credfirewall.conf import conf
 from credfirewall.conformance import PCI, Finding, Force, Row, State, host, met, not_met
 
-NOWHERE = (logging.NullHandler,)
+LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 
 
 def inventory() -> Finding:
     """The middleware, which tells who acts. Its own check is silent while DEBUG is on."""
-    if audit_checks.MIDDLEWARE in settings.MIDDLEWARE:
+    names = (audit_checks.AUTHENTICATION, audit_checks.MIDDLEWARE)
+    if [each for each in settings.MIDDLEWARE if each in names] == [*names]:
         return met(f"{len(EVENTS)} events, UTC, {audit_checks.MIDDLEWARE}")
     if is_silenced("credfirewall.W019"):
         return host("credfirewall.W019", _("Give `record` the request or the actor yourself."))
     fix = _("Add AuditMiddleware to MIDDLEWARE, after AuthenticationMiddleware.")
-    return not_met(f"MIDDLEWARE: {audit_checks.MIDDLEWARE} -", fix)
+    there = [each for each in settings.MIDDLEWARE if each in names]
+    return not_met(f"MIDDLEWARE: {', '.join(there) or '-'}", fix)
 
 
 def sign_ins() -> Finding:
@@ -30,8 +36,14 @@ def sign_ins() -> Finding:
     return host(f"{len(EVENTS)} events", fix)
 
 
+@reads("AUDIT_KEY", "AUDIT_ANCHOR")
 def tamper_evident() -> Finding:
-    alias = AuditEvent.objects.db
+    alias, table = AuditEvent.objects.db, AuditEvent._meta.db_table
+    connection = connections[alias]
+    if table not in connection.introspection.table_names():
+        return not_met(f"{alias}: {table} -", _("Run `manage.py migrate`."))
+    # For its error, if it has one: the check passes over a database that cannot be read.
+    triggers.missing(connection)
     found = by_checks(
         f"AUDIT_KEY, AUDIT_ANCHOR, {alias}: triggers",
         audit_checks.check_key,
@@ -39,25 +51,67 @@ def tamper_evident() -> Finding:
         audit_checks.check_triggers,
         databases=[alias],
     )
+    if found.state is State.MET and not conf.AUDIT_KEY:
+        return not_met("AUDIT_KEY: -", audit_checks.MAKE_ONE)
     if found.state is State.MET and conf.AUDIT_ANCHOR is None:
         fix = _("Set AUDIT_ANCHOR to a file that the database's owner cannot write.")
         return not_met(f"AUDIT_ANCHOR = {conf.AUDIT_ANCHOR}", fix)
+    if found.state is State.MET and not triggers.statements(connection.vendor):
+        fix = _("Keep the log append-only by means of your database, which is not known here.")
+        return host(f"{alias}: {connection.vendor}", fix)
     return found
 
 
 def elsewhere() -> Finding:
-    logger: logging.Logger | None = logging.getLogger("credfirewall.audit")
-    handlers: list[logging.Handler] = []
-    while logger is not None:
-        handlers += logger.handlers
-        logger = logger.parent if logger.propagate else None
-    kinds = [type(each).__name__ for each in handlers if not isinstance(each, NOWHERE)]
-    if kinds:
-        return met(f"LOGGING: credfirewall.audit: {', '.join(kinds)}")
-    fix = _("Send what the logger credfirewall.audit says to another place, with LOGGING.")
-    return not_met("LOGGING: credfirewall.audit: -", fix)
+    """What handles an event, which is said at the level INFO."""
+    logger = logging.getLogger("credfirewall.audit")
+    handlers = [*_handlers(logger)] if logger.isEnabledFor(logging.INFO) else []
+    told = ", ".join(type(each).__name__ for each in handlers) or "-"
+    evidence = f"LOGGING: credfirewall.audit, INFO: {told}"
+    if not handlers:
+        fix = _("Send what the logger credfirewall.audit says to another place, with LOGGING.")
+        return not_met(evidence, fix)
+    # Ours counts what passes, and keeps nothing back.
+    own = [each for each in logger.filters if not type(each).__module__.startswith("credfirewall.")]
+    if own or not any(_is_remote(each) for each in handlers):
+        fix = _("See that what they take leaves this machine, event for event.")
+        return host(evidence, fix)
+    return met(evidence)
 
 
+def _handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
+    """Yield those that take what is said at the level INFO."""
+    each: logging.Logger | None = logger
+    while each is not None:
+        for handler in each.handlers:
+            if handler.level <= logging.INFO and not isinstance(handler, logging.NullHandler):
+                yield handler
+        each = each.parent if each.propagate else None
+
+
+def _is_remote(handler: logging.Handler) -> bool:
+    """Whether ``handler`` sends all that it is given to another machine."""
+    if isinstance(handler, SysLogHandler):
+        address: object = handler.address
+        place = address[0] if isinstance(address, tuple) else ""
+    elif isinstance(handler, HTTPHandler):
+        place = handler.host.rpartition(":")[0] or handler.host
+    elif isinstance(handler, SocketHandler):
+        place = handler.host if handler.port is not None else ""
+    else:
+        return False
+    return not handler.filters and place.strip("[]") not in LOOPBACK
+
+
+@reads("AUDIT_ON_FAILURE")
+def survives() -> Finding:
+    if conf.AUDIT_ON_FAILURE == "log":
+        return built_in()
+    fix = _("Remove it, unless nothing may be done of which there is no record.")
+    return not_met(f"AUDIT_ON_FAILURE = {conf.AUDIT_ON_FAILURE!r}", fix)
+
+
+@reads("AUDIT_RETENTION_DAYS")
 def retention() -> Finding:
     evidence = f"AUDIT_RETENTION_DAYS = {conf.AUDIT_RETENTION_DAYS}"
     return by_checks(evidence, audit_checks.check_retention)
@@ -120,7 +174,7 @@ ROWS = (
         AREA,
         ("OWASP Logging Cheat Sheet",),
         _("A log that fails does not break the site, and who reads the log is in it."),
-        built_in,
+        survives,
         Force.SHOULD,
     ),
 )

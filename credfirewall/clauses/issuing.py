@@ -4,8 +4,10 @@ This version hands over nothing, so what clauses on delivery ask for is the proj
 sends out secrets of its own. The feature registers its rows under these keys.
 """
 
+from django.contrib.auth.password_validation import get_default_password_validators
 from django.utils.translation import gettext_lazy as _
 
+from credfirewall.clauses.looking import reads
 from credfirewall.conf import conf
 from credfirewall.conformance import Finding, Force, Row, Text, host, met, not_met
 from credfirewall.passwords.entropy import entropy_bits
@@ -24,10 +26,14 @@ def random() -> Finding:
     return not_met(evidence, _("This is a defect of this package: please report it."))
 
 
+@reads("GENERATE_ENFORCE_POLICY")
 def valid() -> Finding:
     evidence = f"GENERATE_ENFORCE_POLICY = {conf.GENERATE_ENFORCE_POLICY}"
     if conf.GENERATE_ENFORCE_POLICY is False:
         return not_met(evidence, _("Remove it: what is generated has to pass the policy."))
+    if not get_default_password_validators():
+        fix = _("List the validators of the policy in AUTH_PASSWORD_VALIDATORS.")
+        return not_met("AUTH_PASSWORD_VALIDATORS: -", fix)
     return met(evidence)
 
 

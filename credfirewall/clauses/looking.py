@@ -1,18 +1,21 @@
 """How probes look at a project: through its system checks, and by asking its validators."""
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.utils.translation import gettext_lazy as _
 
-from credfirewall.conformance import Finding, Text, host, met, not_met
+from credfirewall.conf import SETTINGS, conf
+from credfirewall.conformance import Finding, State, Text, host, met, not_met
 from credfirewall.host_checks import Listed
 from credfirewall.passwords.evaluating import judged
 from credfirewall.screening.verdict import Status, Verdict
 
 Check = Callable[..., Iterable[CheckMessage]]
+Probe = Callable[[], Finding]
 
 BUILT_IN = _("Built in, and held by this package's own tests.")
 SILENCED = _("The project says in SILENCED_SYSTEM_CHECKS that it has seen to this.")
@@ -21,6 +24,34 @@ SILENCED = _("The project says in SILENCED_SYSTEM_CHECKS that it has seen to thi
 def built_in() -> Finding:
     """What no setting can change."""
     return met(BUILT_IN)
+
+
+def reads(*names: str) -> Callable[[Probe], Probe]:
+    """Have a probe find that it is not met where the value of one of ``names`` is wrong.
+
+    They are keys of CREDFIREWALL. Checks have nothing more to say of a value that one of them
+    refuses, and code makes of it what it will.
+    """
+
+    def decorated(probe: Probe) -> Probe:
+        @wraps(probe)
+        def look() -> Finding:
+            for name in names:
+                if problem := SETTINGS[name].problem(getattr(conf, name)):
+                    fix = _("Correct %(setting)s.") % {"setting": name}
+                    return not_met(f'CREDFIREWALL["{name}"] {problem}.', fix)
+            return probe()
+
+        return look
+
+    return decorated
+
+
+def outside_debug(finding: Finding) -> Finding:
+    """Return ``finding``, which is by checks that are silent while DEBUG is on, if it is off."""
+    if settings.DEBUG and finding.state is State.MET:
+        return host("DEBUG = True", _("Nothing tells while DEBUG is on: look again without."))
+    return finding
 
 
 def by_checks(evidence: Text, *checks: Check, only: tuple[str, ...] = (), **how: Any) -> Finding:

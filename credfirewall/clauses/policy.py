@@ -1,7 +1,9 @@
 """Policy: what the project's validators and hashers ask of passwords."""
 
+from collections.abc import Mapping, Sequence
+
 from django.conf import settings
-from django.contrib.auth.password_validation import get_default_password_validators
+from django.contrib.auth.hashers import get_hasher, get_hashers
 from django.utils.translation import gettext_lazy as _
 
 from credfirewall import hasher_checks, host_checks
@@ -9,7 +11,9 @@ from credfirewall.clauses.looking import (
     built_in,
     by_checks,
     is_installed,
+    listed,
     named,
+    reads,
     refusals,
 )
 from credfirewall.conf import conf
@@ -17,22 +21,51 @@ from credfirewall.conformance import ASVS, NIST, PCI, Finding, Force, Row, State
 from credfirewall.host_checks import EXPIRY, EXPIRY_APPS, EXPIRY_MIDDLEWARE, Listed
 from credfirewall.passwords import profiles
 from credfirewall.passwords.generator import draw
-from credfirewall.passwords.policy import lengths
 from credfirewall.passwords.specs import Spec
+from credfirewall.validators import LengthValidator
 
 UNUSUAL = " Zürich 東京 \N{FISH} 7"
 """What a rule that knows ASCII alone would stumble over."""
+INCOMPLETE: Sequence[Mapping[str, bool]] = (
+    {"lowercase": True, "uppercase": True},
+    {"lowercase": True, "uppercase": True, "special": True},
+    {"digits": True},
+    {"digits": True, "special": True},
+)
+"""What lacks a digit or a letter, whatever else it has."""
+DRAWN = 4
+"""Passwords that are tried where one might be refused by chance."""
+ACCEPTED = 64
+"""The length of those that are tried where it is not about length."""
 HISTORY_APPS = ("django_password_history", "password_history", "password_policies")
 HISTORY_WORD = "history"
+HISTORY_APP = "django_password_validators.password_history"
+HISTORY_RULE = f"{HISTORY_APP}.password_validation.UniquePasswordsValidator"
+"""The one whose options say how many passwords it knows; 0 stands for all."""
 
 
+@reads("MFA_ASSERTED")
 def minimum() -> Finding:
-    least = lengths(get_default_password_validators())[0]
-    return by_checks(
+    profile = profiles.active()
+    mfa = conf.MFA_ASSERTED or any(
+        each.options.get("mfa") is True for each in listed(LengthValidator)
+    )
+    least = profile.minimum_with_mfa if mfa else profile.minimum
+    found = by_checks(
         f"{least}+, MFA_ASSERTED = {conf.MFA_ASSERTED}",
         host_checks.check_minimum_length,
         host_checks.check_listed,
     )
+    return _accepts_short(least) or found if found.state is State.MET else found
+
+
+def _accepts_short(least: int) -> Finding | None:
+    """Return that passwords of less than ``least`` characters are accepted, if one is."""
+    spec = Spec.of(length=least - 1, require_each=True)
+    if all(refusals(draw(spec)) for _each in range(DRAWN)):
+        return None
+    fix = _("List LengthValidator: at least %(number)d characters are needed.")
+    return not_met(f"{_rules()}; {least - 1}", fix % {"number": least})
 
 
 def long_ones() -> Finding:
@@ -44,7 +77,13 @@ def long_ones() -> Finding:
 
 
 def whole() -> Finding:
-    return by_checks(named("PASSWORD_HASHERS"), hasher_checks.check_hashers, only=("W012",))
+    evidence = named("PASSWORD_HASHERS")
+    hasher = get_hasher("default")  # one that cannot be made says so
+    found = by_checks(evidence, hasher_checks.check_hashers, only=("W012",))
+    is_known = type(hasher).__module__ == "django.contrib.auth.hashers"
+    if found.state is State.MET and not is_known:
+        return host(evidence, _("See that your own hasher heeds every byte of a password."))
+    return found
 
 
 def unicode_text() -> Finding:
@@ -55,16 +94,19 @@ def unicode_text() -> Finding:
 
 
 def no_composition() -> Finding:
-    found = by_checks("64 of a-z", host_checks.check_composition)
-    letters = Spec.of(length=64, uppercase=False, digits=False, special=False)
-    codes = refusals(draw(letters))
+    found = by_checks(f"{ACCEPTED} of a-z, {ACCEPTED} of A-Z", host_checks.check_composition)
+    codes = _refused_of(lowercase=True) or _refused_of(uppercase=True)
     if found.state is State.MET and codes:
         return not_met(", ".join(codes), _("Remove the rule: length and screening do more."))
     return found
 
 
 def no_expiry() -> Finding:
-    return by_checks(_rules(), host_checks.check_expiry)
+    found = by_checks(_rules(), host_checks.check_expiry)
+    if found.state is State.MET:  # that no name says so tells nothing of what a project does
+        fix = _("See that nothing else makes passwords expire, such as a directory or a job.")
+        return host(str(found.evidence), fix)
+    return found
 
 
 def forced_change() -> Finding:
@@ -82,19 +124,32 @@ def pages() -> Finding:
 
 def hashers() -> Finding:
     ids = ("E015", "W013", "W014")
-    return by_checks(named("PASSWORD_HASHERS"), hasher_checks.check_hashers, only=ids)
+    found = by_checks(named("PASSWORD_HASHERS"), hasher_checks.check_hashers, only=ids)
+    former = [type(each).__name__ for each in get_hashers()[1:]]
+    if found.state is State.MET and (fast := [*filter(hasher_checks.FAST.match, former)]):
+        fix = _("See that no account is left whose password is stored by one of these.")
+        return host(", ".join(fast), fix)
+    return found
 
 
 def composition() -> Finding:
     least = profiles.active().minimum
     found = by_checks(f"{least}+, A-Z 0-9", host_checks.check_minimum_length)
-    demanded = any(each.demands_composition() for each in Listed.all())
+    demanded = all(_refused_of(**each) for each in INCOMPLETE)
     if found.state is State.MET and not demanded:
         fix = _("List LetterAndDigitValidator in AUTH_PASSWORD_VALIDATORS.")
         return not_met(_rules(), fix)
-    return found
+    return _accepts_short(least) or found if found.state is State.MET else found
 
 
+def _refused_of(**kinds: bool) -> tuple[str, ...]:
+    """Return the codes with which a long password that has nothing but ``kinds`` is refused."""
+    names = ("lowercase", "uppercase", "digits", "special")
+    drawn = {name: kinds.get(name, False) for name in names}
+    return refusals(draw(Spec.of(length=ACCEPTED, require_each=True, **drawn)))
+
+
+@reads("MFA_ASSERTED")
 def rotation() -> Finding:
     if conf.MFA_ASSERTED:
         return met(f"MFA_ASSERTED = {conf.MFA_ASSERTED}")
@@ -102,7 +157,8 @@ def rotation() -> Finding:
     layers = [path for path in settings.MIDDLEWARE if EXPIRY_MIDDLEWARE.search(str(path))]
     rules = [each.path for each in Listed.all() if EXPIRY.search(each.names)]
     if found := [*apps, *layers, *rules]:
-        return met(", ".join(found))
+        look = _("See that it has such passwords changed every 90 days: a name proves nothing.")
+        return host(", ".join(found), look)
     fix = _(
         "Have passwords that are the only factor changed every 90 days, or assess each access "
         "as it happens; or use a second factor, and say so in MFA_ASSERTED."
@@ -111,12 +167,21 @@ def rotation() -> Finding:
 
 
 def history() -> Finding:
+    known = [each for each in Listed.all() if each.path == HISTORY_RULE and each.cls is not None]
+    if is_installed(HISTORY_APP) and any(_remembers_enough(each) for each in known):
+        return met(HISTORY_RULE)
     apps = [app for app in HISTORY_APPS if is_installed(app)]
     rules = [each.path for each in Listed.all() if HISTORY_WORD in each.names.lower()]
     if found := [*apps, *rules]:
-        return met(", ".join(found))
+        look = _("See that it refuses the last four passwords: a name proves nothing.")
+        return host(", ".join(found), look)
     fix = _("Refuse the last four passwords of an account, with a validator that knows them.")
     return not_met(_rules(), fix)
+
+
+def _remembers_enough(rule: Listed) -> bool:
+    number = rule.options.get("last_passwords", 0)
+    return number == 0 or (isinstance(number, int) and number >= profiles.active().history)
 
 
 def _rules() -> str:

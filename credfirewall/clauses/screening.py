@@ -6,33 +6,65 @@ from django.contrib.auth.password_validation import get_default_password_validat
 from django.utils.translation import gettext_lazy as _
 
 from credfirewall import cache_checks, checks, host_checks
-from credfirewall.clauses.looking import built_in, by_checks, listed
+from credfirewall.clauses.looking import built_in, by_checks, listed, outside_debug, reads
 from credfirewall.conf import conf
-from credfirewall.conformance import Finding, Row, host, met, not_met
+from credfirewall.conformance import Finding, Row, State, Text, host, not_met
 from credfirewall.passwords.policy import lengths
+from credfirewall.screening.context import SHORTEST_WORD
+from credfirewall.screening.digest import fold
 from credfirewall.screening.sources import bundled, chain
-from credfirewall.screening.sources.chain import LOCAL
-from credfirewall.validators import ContextWordsValidator
+from credfirewall.validators import (
+    BlocklistValidator,
+    BreachedPasswordValidator,
+    ContextWordsValidator,
+)
 
 MOST_COMMON = 3000
 """ASVS 6.2.4: how many of the most common passwords that fit the policy are refused at least."""
+SCREENED = (checks.check_sources, host_checks.check_validator)
+"""What has to be so for passwords to be compared with anything."""
+HAS_ENOUGH = _("See that what is asked holds what is common, expected or known from breaches.")
 
 
+@reads("SOURCES", "MIN_COUNT")
 def on_set() -> Finding:
-    return by_checks(
-        "AUTH_PASSWORD_VALIDATORS: BreachedPasswordValidator",
-        host_checks.check_validator,
-        host_checks.check_listed,
+    found = by_checks(
+        "AUTH_PASSWORD_VALIDATORS: BreachedPasswordValidator", *SCREENED, host_checks.check_listed
     )
+    if found.state is State.MET and "bundled" not in conf.SOURCES and not _is_hibp_whole():
+        return host(_sources(), HAS_ENOUGH)
+    return found
 
 
+def _is_hibp_whole() -> bool:
+    """Whether all that Have I Been Pwned knows is refused."""
+    return "hibp" in conf.SOURCES and conf.MIN_COUNT == 1
+
+
+def _sources() -> str:
+    return f"SOURCES = {[*conf.SOURCES]}, MIN_COUNT = {conf.MIN_COUNT}"
+
+
+@reads("SOURCES", "MIN_COUNT")
 def common() -> Finding:
+    rules, local = listed(BreachedPasswordValidator), listed(BlocklistValidator)
+    asks = len(rules) > len(local)
     minimum = lengths(get_default_password_validators())[0]
-    number = _bundled(minimum) if "bundled" in conf.SOURCES else 0
-    evidence = f"SOURCES = {[*conf.SOURCES]}; bundled, {minimum}+: {number}"
-    if number >= MOST_COMMON or _corpora():
-        return met(evidence)
-    return not_met(evidence, _("Name a breach corpus or the bundled list in SOURCES."))
+    number = _bundled(minimum) if local or (asks and "bundled" in conf.SOURCES) else 0
+    evidence = f"{_sources()}; bundled, {minimum}+: {number}"
+    if number >= MOST_COMMON or (asks and _is_hibp_whole()):
+        return by_checks(evidence, checks.check_sources, host_checks.check_listed)
+    fix = _("Name a breach corpus or the bundled list in SOURCES.")
+    return _by_others(evidence, fix) if asks else not_met(evidence, fix)
+
+
+def _by_others(evidence: str, fix: Text) -> Finding:
+    """Look at what may cover the public breaches or not: nobody here knows what it holds."""
+    own = [name for name in conf.SOURCES if "." in name and chain.source(name).authoritative]
+    if not own and "hibp" not in conf.SOURCES:
+        return not_met(evidence, fix)
+    found = by_checks(evidence, *SCREENED)
+    return host(evidence, HAS_ENOUGH) if found.state is State.MET else found
 
 
 @cache
@@ -40,44 +72,41 @@ def _bundled(minimum: int) -> int:
     return len({entry for entry in bundled.entries() if len(entry) >= minimum})
 
 
-def _corpora() -> list[str]:
-    """Return the sources that cover the public breaches; of the host's own, which say so."""
-    return [
-        name
-        for name in conf.SOURCES
-        if name not in LOCAL and ("." not in name or chain.source(name).authoritative)
-    ]
-
-
+@reads("SOURCES", "MIN_COUNT")
 def breached() -> Finding:
-    found = _corpora()
-    if not found:
-        fix = _('Add "hibp" to SOURCES, or a corpus of your own.')
-        return not_met(f"SOURCES = {[*conf.SOURCES]}", fix)
-    return by_checks(
-        f"SOURCES = {[*conf.SOURCES]}", checks.check_sources, host_checks.check_validator
-    )
+    if _is_hibp_whole():
+        return by_checks(_sources(), *SCREENED)
+    if "hibp" in conf.SOURCES:
+        return not_met(_sources(), _("Remove MIN_COUNT: what was seen once is breached."))
+    return _by_others(_sources(), _('Add "hibp" to SOURCES, or a corpus of your own.'))
 
 
+@reads("CONTEXT_WORDS")
 def context_words() -> Finding:
     validators = listed(ContextWordsValidator)
     own = [word for each in validators for word in each.options.get("words", ())]
-    evidence = f"ContextWordsValidator: {len(validators)}; words: {len(conf.CONTEXT_WORDS)}"
-    if validators and (conf.CONTEXT_WORDS or own):
-        return met(evidence)
+    words = [word for word in (*conf.CONTEXT_WORDS, *own) if len(fold(word)) >= SHORTEST_WORD]
+    evidence = f"ContextWordsValidator: {len(validators)}; words: {len(words)}"
+    if validators and words:
+        return by_checks(evidence, host_checks.check_listed)
     fix = _("List ContextWordsValidator, and name the site, the company and its products in "
             "CONTEXT_WORDS.")  # fmt: skip
     return not_met(evidence, fix)
 
 
+@reads("SOURCES", "ON_UNKNOWN")
 def degrades_safely() -> Finding:
-    return by_checks(
+    found = by_checks(
         f"HIBP_DEADLINE = {conf.HIBP_DEADLINE} s, ON_UNKNOWN = {conf.ON_UNKNOWN!r}",
         checks.check_hibp_deadline,
+        checks.check_sources,
+        cache_checks.check_cache,
         cache_checks.check_cache_timeouts,
     )
+    return outside_debug(found)
 
 
+@reads("SOURCES")
 def egress() -> Finding:
     # The address itself may name a host that is nobody's business.
     evidence = f"SOURCES = {[*conf.SOURCES]}"
@@ -87,12 +116,18 @@ def egress() -> Finding:
         return host(", ".join(own), fix)
     if "hibp" in conf.SOURCES:
         evidence += f", HIBP_URL: {conf.HIBP_URL.partition(':')[0]}"
-    return by_checks(evidence, checks.check_hibp_url, checks.check_proxy)
+    return by_checks(
+        evidence, checks.check_sources, checks.check_hibp_url, checks.check_proxy
+    )  # fmt: skip
 
 
+@reads("SOURCES", "HIBP_PADDING")
 def minimal() -> Finding:
-    if "hibp" not in conf.SOURCES or conf.HIBP_PADDING is True:
-        return met(f"HIBP_PADDING = {conf.HIBP_PADDING}, SOURCES = {[*conf.SOURCES]}")
+    evidence = f"HIBP_PADDING = {conf.HIBP_PADDING}, SOURCES = {[*conf.SOURCES]}"
+    if own := [name for name in conf.SOURCES if "." in name]:
+        return host(", ".join(own), _("See that your own source gives away no more than that."))
+    if "hibp" not in conf.SOURCES or conf.HIBP_PADDING:
+        return by_checks(evidence, checks.check_sources)
     fix = _("Set HIBP_PADDING to True: the size of an answer tells which range was asked for.")
     return not_met(f"HIBP_PADDING = {conf.HIBP_PADDING}", fix)
 

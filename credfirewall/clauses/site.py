@@ -1,97 +1,76 @@
 """The site around it: sign-in, TLS, cookies, sessions. They are the project's, and it is told."""
 
-from datetime import timedelta
-from typing import Any
-
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_lazy as _
 
-from credfirewall import audit_checks
-from credfirewall.clauses.looking import SILENCED, is_installed, is_silenced, named
+from credfirewall import (
+    api_checks,
+    audit_checks,
+    cache_checks,
+    checks,
+    host_checks,
+    limit_checks,
+)
+from credfirewall.clauses.lockout import lockout
+from credfirewall.clauses.looking import SILENCED, by_checks, is_silenced, named
+from credfirewall.conf import SETTINGS, conf, configured
 from credfirewall.conformance import ASVS, NIST, PCI, Finding, Row, host, met, not_met
 from credfirewall.passwords import profiles
 
 YEAR = 31_536_000
 """Seconds; ASVS 3.4.1."""
-AXES_BACKENDS = ("axes.backends.AxesBackend", "axes.backends.AxesStandaloneBackend")
-DEFENDER_MIDDLEWARE = "defender.middleware.FailedLoginMiddleware"
+CHECKS = (
+    checks.check_dict,
+    checks.check_keys,
+    checks.check_values,
+    checks.check_effect,
+    checks.check_hibp_url,
+    checks.check_hibp_deadline,
+    checks.check_sources,
+    checks.check_delivery_ttl,
+    checks.check_delivery_max_ttl,
+    host_checks.check_listed,
+    host_checks.check_validator,
+    cache_checks.check_cache,
+    cache_checks.check_serializer,
+    audit_checks.check_key,
+    audit_checks.check_public_key,
+    api_checks.check_classes,
+    api_checks.check_metrics_token,
+    limit_checks.check_cache_of_limits,
+)
+"""Those of CREDFIREWALL, and of what it names."""
+SECURITY = "django.middleware.security.SecurityMiddleware"
+PREFIXES = ("__Host-", "__Secure-")
+"""Of names of cookies, which browsers then accept over TLS alone; ASVS 3.3.1."""
+NOT_ELSEWHERE = ("Lax", "Strict")
 
 
-def lockout() -> Finding:
-    if is_installed("axes"):
-        return _axes()
-    if is_installed("defender"):
-        return _defender()
-    fix = _(
-        "Lock an account for a while after too many failures in a row, for instance with "
-        "django-axes. If something that is not known here does, register a row in its place."
-    )
-    return not_met("django-axes, django-defender: -", fix)
-
-
-def _axes() -> Finding:
-    cool_off = getattr(settings, "AXES_COOLOFF_TIME", None)
-    by = getattr(settings, "AXES_LOCKOUT_PARAMETERS", ["ip_address"])
-    works = (
-        getattr(settings, "AXES_ENABLED", True)
-        and getattr(settings, "AXES_LOCK_OUT_AT_FAILURE", True)
-        and any(each in AXES_BACKENDS for each in settings.AUTHENTICATION_BACKENDS)
-    )
-    is_counted = isinstance(by, list | tuple) and "username" in by
-    names = ("AXES_FAILURE_LIMIT", "AXES_COOLOFF_TIME", "AXES_LOCKOUT_PARAMETERS")
-    return _judged(
-        bool(works) and (callable(by) or isinstance(by, str) or is_counted),
-        getattr(settings, "AXES_FAILURE_LIMIT", 3),
-        None if cool_off is None else _seconds(cool_off, hours=True),
-        f"django-axes: {named(*names)}",
-    )
-
-
-def _defender() -> Finding:
-    works = DEFENDER_MIDDLEWARE in settings.MIDDLEWARE
-    by_account = not getattr(settings, "DEFENDER_DISABLE_USERNAME_LOCKOUT", False)
-    names = ("DEFENDER_LOGIN_FAILURE_LIMIT", "DEFENDER_COOLOFF_TIME")
-    return _judged(
-        works and by_account,
-        getattr(settings, "DEFENDER_LOGIN_FAILURE_LIMIT", 3),
-        _seconds(getattr(settings, "DEFENDER_COOLOFF_TIME", 300)),
-        f"django-defender: {named(*names)}",
-    )
-
-
-def _judged(by_account: bool, limit: Any, seconds: float | None, evidence: str) -> Finding:
-    """``seconds`` is for how long an account is locked; None for ever."""
-    profile = profiles.active()
-    if not by_account:
-        fix = _("Have it count the failures of each account, whatever address they come from.")
-        return not_met(evidence, fix)
-    if callable(limit) or isinstance(limit, str) or seconds == -1:
-        return host(evidence, _("The limit is a function of yours: see that it is low enough."))
-    if limit > profile.most_failures:
-        lower = _("Lower the limit to %(number)d failures.") % {"number": profile.most_failures}
-        return not_met(evidence, lower)
-    if seconds is not None and seconds < profile.lockout_seconds:
-        minutes = profile.lockout_seconds // 60
-        return not_met(evidence, _("Lock for at least %(minutes)d minutes.") % {"minutes": minutes})
-    return met(evidence)
-
-
-def _seconds(value: Any, *, hours: bool = False) -> float:
-    """Return a time as seconds; -1 for what a function of the host's decides."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, int | float):
-        return value * 3600 if hours else value
-    return -1
+def valid() -> Finding:
+    """The settings themselves: one that is wrong may undo what other rows ask for."""
+    profile = SETTINGS["PROFILE"]
+    # Read past ``conf``, because a report may assume another one.
+    if problem := profile.problem(configured().get("PROFILE", profile.default)):
+        fix = _("Correct %(setting)s.") % {"setting": "PROFILE"}
+        return not_met(f'CREDFIREWALL["PROFILE"] {problem}.', fix)
+    return by_checks("CREDFIREWALL", *CHECKS)
 
 
 def tls() -> Finding:
     evidence = named("SECURE_SSL_REDIRECT")
-    if settings.SECURE_SSL_REDIRECT:
-        return met(evidence)
+    if conf.REQUIRE_HTTPS is False:
+        fix = _("Remove it: the API would take secrets over plain HTTP.")
+        return not_met(f"REQUIRE_HTTPS = {conf.REQUIRE_HTTPS}", fix)
+    if settings.SECURE_SSL_REDIRECT and SECURITY in settings.MIDDLEWARE:
+        if not settings.SECURE_REDIRECT_EXEMPT:
+            return met(f"{evidence}, MIDDLEWARE: {SECURITY}")
+        fix = _("See that nothing of what is exempt asks for a secret or shows one.")
+        return host(f"{evidence}, {named('SECURE_REDIRECT_EXEMPT')}", fix)
     if is_silenced("security.W008"):
         return host("security.W008", SILENCED)
+    if settings.SECURE_SSL_REDIRECT:
+        return _without_security()
     fix = _(
         "Set SECURE_SSL_REDIRECT to True; where a proxy redirects, name security.W008 in "
         "SILENCED_SYSTEM_CHECKS."
@@ -101,27 +80,48 @@ def tls() -> Finding:
 
 def hsts() -> Finding:
     evidence = named("SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS")
-    if settings.SECURE_HSTS_SECONDS >= YEAR and settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
-        return met(evidence)
+    enough = settings.SECURE_HSTS_SECONDS >= YEAR and settings.SECURE_HSTS_INCLUDE_SUBDOMAINS
+    if enough and SECURITY in settings.MIDDLEWARE:
+        return met(f"{evidence}, MIDDLEWARE: {SECURITY}")
     if is_silenced("security.W004"):
         return host("security.W004", SILENCED)
+    if enough:
+        return _without_security()
     fix = _("Set SECURE_HSTS_SECONDS to 31536000 or more, and SECURE_HSTS_INCLUDE_SUBDOMAINS.")
     return not_met(evidence, fix)
 
 
+def _without_security() -> Finding:
+    return not_met(f"MIDDLEWARE: {SECURITY} -", _("Add SecurityMiddleware to MIDDLEWARE."))
+
+
 def cookies() -> Finding:
-    wanted = {
-        "SESSION_COOKIE_SECURE": True,
-        "SESSION_COOKIE_HTTPONLY": True,
-        "CSRF_COOKIE_SECURE": True,
-    }
-    lacking = [name for name, value in wanted.items() if getattr(settings, name) is not value]
-    if settings.SESSION_COOKIE_SAMESITE not in ("Lax", "Strict"):
-        lacking.append("SESSION_COOKIE_SAMESITE")
+    looked_at = [f"SESSION_COOKIE_{each}" for each in ("SECURE", "HTTPONLY", "SAMESITE", "NAME")]
+    if not settings.CSRF_USE_SESSIONS:
+        looked_at += [f"CSRF_COOKIE_{each}" for each in ("SECURE", "SAMESITE", "NAME")]
+    lacking = [name for name in looked_at if not _is_safe(name, getattr(settings, name))]
     if lacking:
-        fix = _("Set the flags to True, and SESSION_COOKIE_SAMESITE to Lax or Strict.")
+        fix = _(
+            "Set SECURE and HTTPONLY to True, SAMESITE to Lax or Strict, and begin names with "
+            "__Host-, or with __Secure- where the cookie has a domain."
+        )
         return not_met(named(*lacking), fix)
-    return met(named(*wanted, "SESSION_COOKIE_SAMESITE"))
+    return met(named(*looked_at))
+
+
+def _is_safe(name: str, value: object) -> bool:
+    """Whether ``value`` is right for the setting ``name`` of a cookie."""
+    cookie, _cookie, flag = name.partition("_COOKIE_")
+    if flag == "SAMESITE":
+        return value in NOT_ELSEWHERE
+    if flag != "NAME":
+        return value is True
+    whole = f"{cookie}_COOKIE_DOMAIN", f"{cookie}_COOKIE_PATH"
+    domain, path = (getattr(settings, each) for each in whole)
+    text = str(value)
+    # A browser throws away a cookie that breaks the promise of its name.
+    is_kept = not text.startswith("__Host-") or (not domain and path == "/")
+    return text.startswith(PREFIXES) and is_kept
 
 
 def session_end() -> Finding:
@@ -131,10 +131,10 @@ def session_end() -> Finding:
     if seconds > profile.session_seconds:
         fix = _("Set SESSION_COOKIE_AGE to at most %(seconds)d seconds.")
         return not_met(evidence, fix % {"seconds": profile.session_seconds})
-    if settings.SESSION_SAVE_EVERY_REQUEST and not profile.idle:
-        fix = _("Each request renews a session: see that it ends some time nevertheless.")
-        return host(evidence, fix)
-    return met(evidence)
+    if profile.idle:
+        return met(evidence)
+    fix = _("Each change of a session renews it: see that it ends some time nevertheless.")
+    return host(evidence, fix)
 
 
 def sessions_after_change() -> Finding:
@@ -153,6 +153,13 @@ def debug() -> Finding:
 
 AREA = "site"
 ROWS = (
+    Row(
+        "site-settings",
+        AREA,
+        ("ASVS 16.5.3",),
+        _("No setting is misspelt or wrong, and so does something else than it says."),
+        valid,
+    ),
     Row(
         "site-lockout",
         AREA,

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 
 from credfirewall import conformance
+from credfirewall.conf import SETTINGS, conf
 from credfirewall.conformance import AREAS, Result, State
 from credfirewall.passwords import profiles
 from credfirewall.passwords.profiles import PROFILES, Profile
 
-NOT_ALL_MET, FAILED = 1, 3
+NOT_ALL_MET, UNKNOWN, FAILED = 1, 2, 3
 WIDTH = 100
 MARKS = {State.MET: "met", State.NOT_MET: "NOT MET", State.HOST: "yours"}
 EXAMPLES = """\
@@ -23,7 +24,8 @@ examples:
   manage.py conformance --json
 
 "yours" is for the project to see to: nothing here can tell.
-exit status: 0 nothing that could be looked at is unmet, 1 something is, 3 the command itself failed
+exit status: 0 nothing that could be looked at is unmet, 1 something is, 2 nothing is, but something
+could not be looked at (the log says why), 3 the command itself failed
 """
 
 
@@ -60,7 +62,7 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            profile = PROFILES[options["profile"]] if options["profile"] else profiles.active()
+            profile = PROFILES[options["profile"]] if options["profile"] else _configured()
             found = conformance.results(profile.name)
             lines = [json.dumps(as_data(profile, found))] if options["json"] else None
             for line in lines or self._report(profile, found):
@@ -68,8 +70,9 @@ class Command(BaseCommand):
         except OSError as error:
             text = f"The report could not be written: {error.strerror}."
             raise CommandError(text, returncode=FAILED) from error
-        if conformance.count(found)[State.NOT_MET]:
-            sys.exit(NOT_ALL_MET)
+        unmet = [each.finding for each in found if each.finding.state is State.NOT_MET]
+        if unmet:
+            sys.exit(UNKNOWN if all(each.failed for each in unmet) else NOT_ALL_MET)
 
     def _report(self, profile: Profile, found: list[Result]) -> list[str]:
         lines = [f"Profile {profile.name}: {profile.title}"]
@@ -101,6 +104,14 @@ class Command(BaseCommand):
         return lines
 
 
+def _configured() -> Profile:
+    """Return the profile of the settings. Raises CommandError where they name none."""
+    if problem := SETTINGS["PROFILE"].problem(conf.PROFILE):
+        text = f'CREDFIREWALL["PROFILE"] {problem}. Correct it, or name one with --profile.'
+        raise CommandError(text, returncode=FAILED)
+    return profiles.active()
+
+
 def _wrapped(label: str, text: str) -> list[str]:
     indent = " " * 10
     return textwrap.wrap(
@@ -130,6 +141,7 @@ def as_data(profile: Profile, found: list[Result]) -> dict[str, Any]:
                 "state": each.finding.state.value,
                 "evidence": str(each.finding.evidence),
                 "fix": str(each.finding.fix),
+                "failed": each.finding.failed,
             }
             for each in found
         ],
