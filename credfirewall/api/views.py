@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, MethodNotAllowed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -23,7 +24,7 @@ from credfirewall.api.log import log
 from credfirewall.api.models import ApiKey
 from credfirewall.api.negotiation import JSONRenderer, Negotiation
 from credfirewall.api.operations import Operation
-from credfirewall.api.parsers import JSONParser
+from credfirewall.api.parsers import JSONParser, check_body
 from credfirewall.api.permissions import Allowed
 from credfirewall.api.problems import (
     CROSS_SITE,
@@ -119,6 +120,8 @@ class ApiView(APIView):
             raise Refusal(CROSS_SITE)
         self.limits.of_address()
         super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS:
+            check_body(request)
 
     def perform_authentication(self, request: Request) -> None:
         if "HTTP_AUTHORIZATION" in request.META:

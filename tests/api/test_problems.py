@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.test import Client
+from django.test import AsyncRequestFactory, Client
+from django.test.client import FakePayload
 from pytest_django import Settings
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from credfirewall.api import problems
 from credfirewall.api.problems import Problem
 from tests.api.conftest import HERE
-from tests.api.urls import ERRORS, SECRET
+from tests.api.urls import ERRORS, SECRET, EchoView
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_endpoints")]
 ALL = [value for value in vars(problems).values() if isinstance(value, Problem)]
@@ -181,6 +182,55 @@ def test_a_value_of_any_characters_is_refused_or_taken(admin_client: Client, fie
 def test_a_body_that_is_too_large(admin_client: Client) -> None:
     assert post(admin_client, json.dumps("x" * 65_534)).status_code == 200
     check(post(admin_client, json.dumps("x" * 65_535)), 413, "too_large")
+
+
+def bare(client: Client, body: Any = b"", **environ: Any) -> Any:
+    """A POST whose environment is what a server makes of it, and no more."""
+    sent = {"wsgi.input": FakePayload(body), "REQUEST_METHOD": "POST", "PATH_INFO": "/probe/echo"}
+    return client.request(**{**sent, **environ})
+
+
+@pytest.mark.parametrize("length", ["", "0", "00", None])
+@pytest.mark.parametrize("kind", ["", "application/json", "application/json; charset=utf-8", None])
+def test_no_body_at_all_has_no_options(
+    admin_client: Client, length: str | None, kind: str | None
+) -> None:
+    given = {"CONTENT_LENGTH": length, "CONTENT_TYPE": kind}
+    environ = {name: value for name, value in given.items() if value is not None}
+    assert bare(admin_client, **environ).json() == {"data": {}}
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1_0", "+2", "2.0", chr(0x662), "\u00b2", "2, 2"])
+def test_a_length_that_is_none(admin_client: Client, length: str) -> None:
+    environ = {"CONTENT_LENGTH": length, "CONTENT_TYPE": "application/json"}
+    check(bare(admin_client, b"{}", **environ), 400, "malformed")
+
+
+@pytest.mark.parametrize("length", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
+def test_chunks_are_not_taken_for_nothing(admin_client: Client, length: dict[str, str]) -> None:
+    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "application/json", **length}
+    check(bare(admin_client, b'{"a": 1}', **environ), 400, "malformed")
+
+
+def test_what_asgi_reads_without_a_length_is_not_taken_for_nothing() -> None:
+    client: Any = AsyncRequestFactory()
+    request = client.generic("POST", "/", b"{}", "application/json", secure=True)
+    del request.META["CONTENT_LENGTH"]
+    request.user = User(username="ann")
+    request._dont_enforce_csrf_checks = True
+    response: Any = EchoView.as_view()(request)
+    assert (response.status_code, json.loads(response.content)["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "nonsense"])
+def test_no_body_of_another_type(admin_client: Client, kind: str) -> None:
+    check(bare(admin_client, CONTENT_TYPE=kind), 415, "unsupported_media_type")
+
+
+def test_no_body_at_djangos_server(admin_client: Client) -> None:
+    environ = {"SERVER_SOFTWARE": "WSGIServer/0.2", "CONTENT_TYPE": "text/plain"}
+    assert bare(admin_client, **environ).json() == {"data": {}}
+    check(bare(admin_client, b"{}", CONTENT_LENGTH="2", **environ), 415, "unsupported_media_type")
 
 
 # The CSRF check
