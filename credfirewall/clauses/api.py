@@ -100,7 +100,10 @@ def client_address() -> Finding:
     behind = settings.SECURE_PROXY_SSL_HEADER or settings.USE_X_FORWARDED_HOST
     evidence = f"TRUSTED_PROXIES = {number}"
     if number:
-        fix = _("See that each request comes through exactly so many proxies: else it is chosen.")
+        fix = _(
+            "See that each request comes through exactly so many proxies: else a client chooses "
+            "its address."
+        )
         return host(evidence, fix)
     if not behind:
         return met(evidence)

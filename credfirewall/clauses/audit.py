@@ -74,7 +74,7 @@ def elsewhere() -> Finding:
     # Ours counts what passes, and keeps nothing back.
     own = [each for each in logger.filters if not type(each).__module__.startswith("credfirewall.")]
     if own or not any(_is_remote(each) for each in handlers):
-        fix = _("See that what they take leaves this machine, event for event.")
+        fix = _("See that what these handlers take leaves this machine, event for event.")
         return host(evidence, fix)
     return met(evidence)
 

@@ -22,7 +22,7 @@ DEFENDER_MIDDLEWARE = "defender.middleware.FailedLoginMiddleware"
 DEFENDER_OWN = ("DEFENDER_GET_USERNAME_FROM_REQUEST_PATH",)
 
 BY_ACCOUNT = _("Have it count the failures of each account, whatever address they come from.")
-SEE_TO_IT = _("A function of yours has a say: see that every account is locked, and soon enough.")
+SEE_TO_IT = _("Something of yours has a say: see that every account is locked, and soon enough.")
 
 
 def lockout() -> Finding:

@@ -50,7 +50,7 @@ def reads(*names: str) -> Callable[[Probe], Probe]:
 def outside_debug(finding: Finding) -> Finding:
     """Return ``finding``, which is by checks that are silent while DEBUG is on, if it is off."""
     if settings.DEBUG and finding.state is State.MET:
-        return host("DEBUG = True", _("Nothing tells while DEBUG is on: look again without."))
+        return host("DEBUG = True", _("Checks are silent while DEBUG is on: look again without."))
     return finding
 
 

@@ -157,7 +157,7 @@ ROWS = (
         "site-settings",
         AREA,
         ("ASVS 16.5.3",),
-        _("No setting is misspelt or wrong, and so does something else than it says."),
+        _("No setting is misspelt or has a wrong value."),
         valid,
     ),
     Row(
