@@ -10,8 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import Error, models
+from django.db import Error, connections, models
 from django.utils.asyncio import async_unsafe
 
 from credfirewall.audit.inserting import insert
@@ -82,15 +83,17 @@ class Group:
 
     def _lead(self, place: _Place) -> bool:
         """Write for all that wait, and say whether that was done. Raises what the database does
-        where nobody else waits."""
+        where nobody else waits, and the connection was a good one."""
         with self._lock:
             others = [self._waiting.popleft() for _ in range(min(MOST - 1, len(self._waiting)))]
         self._writer = threading.get_ident()
+        unchecked = _goes_unchecked(connections[self._using])
         try:
             insert([row for each in (place, *others) for row in each.rows], self._using)
         except Error:
-            if not others:
+            if not (others or unchecked):
                 raise
+            connections[self._using].close_if_unusable_or_obsolete()
             return False
         else:
             for each in others:
@@ -117,6 +120,18 @@ class Group:
         # The connection may have been lost after the database had committed.
         if not known.exists():
             insert(place.rows, self._using)
+
+
+def _goes_unchecked(connection: Any) -> bool:
+    """Have a connection used without the query that CONN_HEALTH_CHECKS makes before, if it does.
+
+    That would cost as much as the row. If the connection is dead the row is written again, on
+    another one.
+    """
+    if connection.connection is None or connection.health_check_done:
+        return False
+    connection.health_check_done = True
+    return bool(connection.health_check_enabled)
 
 
 _groups: dict[str, Group] = {}

@@ -236,3 +236,55 @@ def test_threads_record_exactly_once(heard: Heard) -> None:
     assert len(heard.lines) == len(heard.signals) == number * each + 1
     assert AuditIdentity.objects.count() == number
     assert {each.fault for each in verify().findings} <= {Fault.TRIGGER_MISSING}
+
+
+@pytest.fixture
+def _health_checks() -> Iterator[None]:
+    """As with CONN_HEALTH_CHECKS, at the beginning of a request."""
+    used: Any = connection
+    used.ensure_connection()
+    used.health_check_enabled, used.health_check_done = True, False
+    yield
+    used.health_check_enabled, used.health_check_done = False, False
+
+
+@pytest.mark.usefixtures("_health_checks")
+def test_a_row_is_the_check_of_its_connection(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.opened.set()
+    monkeypatch.setattr(connection, "is_usable", unwanted)
+    Group("default").insert([row(EVENT)])
+    assert gate.written == [1]
+    assert AuditEvent.objects.count() == 1
+
+
+@pytest.mark.usefixtures("_health_checks")
+def test_a_dead_connection_costs_no_row(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.opened.set()
+    gate.failing = lambda _: len(gate.written) == 1
+    dead = connection.connection
+    connection.errors_occurred = True
+    monkeypatch.setattr(connection, "is_usable", lambda: connection.connection is not dead)
+    Group("default").insert([row(EVENT)])
+    assert gate.written == [1, 1]
+    assert AuditEvent.objects.count() == 1
+    assert connection.connection is not dead
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="it ends connections by command")
+@pytest.mark.usefixtures("_health_checks")
+def test_a_connection_that_the_server_has_closed_costs_no_row() -> None:
+    used: Any = connection
+    server_side = used.connection.info.backend_pid
+
+    def end() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [server_side])
+        connections.close_all()
+
+    with threads(1) as pool:
+        pool.submit(end).result(PATIENCE)
+    group = Group("default")
+    rows = [row(EVENT) for _ in range(2)]
+    for made in rows:
+        group.insert([made])
+    assert ids() == {each.pk for each in rows}
