@@ -143,7 +143,9 @@ def find(text: str, now: datetime | None = None) -> ApiKey | None:
 
 
 def _read(public_id: str) -> ApiKey | None:
-    return ApiKey.objects.select_related("owner").filter(public_id=public_id).first()
+    # Not from a replica, which may not know yet that a key was revoked.
+    found = ApiKey.objects.using(router.db_for_write(ApiKey)).select_related("owner")
+    return found.filter(public_id=public_id).first()
 
 
 @sensitive_variables()

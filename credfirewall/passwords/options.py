@@ -13,6 +13,12 @@ from credfirewall.exceptions import (
 MOST_CHARACTERS = 256
 """Of an alphabet: one random byte draws one character."""
 MOST_EXCLUDED = 1024
+BLANK = frozenset(
+    "\u115f\u1160\u3164\uffa0"  # letters that are ignorable by default: Hangul fillers
+    "\u2800\U0001d159\U00013441\U00013442"  # drawn as nothing: Braille, a note, hieroglyphs
+    "\ufffc"  # stands for an object that plain text does not have
+)
+"""What Unicode counts among letters and symbols although nobody sees it."""
 
 
 def number(field: str, value: object, least: int, most: int) -> None:
@@ -86,8 +92,9 @@ def _text(field: str, value: object, most: int) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    """Whether it shows, by itself: no space, control, surrogate, combining or unassigned one."""
-    return unicodedata.category(character)[0] in "LNPS"
+    """Whether it shows, by itself: no space, control, surrogate, combining or unassigned one, and
+    none of BLANK."""
+    return unicodedata.category(character)[0] in "LNPS" and character not in BLANK
 
 
 def _unusable(field: str, position: int) -> CharacterUnusable:

@@ -3,7 +3,9 @@
 import io
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from credfirewall.management.commands.api_key import Command
 from tests.api.conftest import new_user
 
 pytestmark = pytest.mark.django_db
+FULL = Path("/dev/full")
 KEY = re.compile(r"cfw_[0-9a-f]{16}_[0-9a-f]{64}\n")
 
 
@@ -40,6 +43,17 @@ def run(*arguments: str) -> tuple[int, str, str]:
     except SystemExit as left:
         return int(str(left.code)), out.getvalue(), err.getvalue()
     return 0, out.getvalue(), err.getvalue()
+
+
+def run_in_vain(*arguments: str) -> tuple[int, str]:
+    """Run with an output that is full."""
+    err = io.StringIO()
+    out = FULL.open("w")
+    with pytest.raises(SystemExit) as left:
+        call_command("api_key", *arguments, stdout=out, stderr=err)
+    with suppress(OSError):  # which it raises once more
+        out.close()
+    return int(str(left.value.code)), err.getvalue()
 
 
 def test_a_new_key_is_all_that_is_printed(ada: User) -> None:
@@ -119,6 +133,23 @@ def test_rotating_prints_the_new_key(issued: Issued) -> None:
     status, again, _ = run("rotate", issued.key.public_id, "--overlap", "0")
     assert find(out.strip()) is None
     assert find(again.strip()) == issued.key
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device that takes nothing")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_new_key_that_nobody_got_is_revoked(ada: User, form: list[str]) -> None:
+    status, err = run_in_vain("create", "backup", "--owner", "ada", *form)
+    key = ApiKey.objects.get()
+    assert status == 3 and key.state() == "revoked"
+    assert f"the key {key.public_id} is lost. It was revoked." in err and "cfw_" not in err
+    assert AuditEvent.objects.filter(event="api_key_revoked").count() == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device that takes nothing")
+def test_a_rotated_key_that_nobody_got_is_named(issued: Issued) -> None:
+    status, err = run_in_vain("rotate", issued.key.public_id)
+    assert status == 3 and find(issued.text) == issued.key
+    assert f"{issued.key.public_id} is lost. Rotate it again" in err and "cfw_" not in err
 
 
 def test_revoking(issued: Issued) -> None:

@@ -83,6 +83,19 @@ def test_a_name_is_shown_as_it_is(ada: User, name: str) -> None:
     assert keys.create(ada, "für \N{SNOWMAN}").key.name == "für \N{SNOWMAN}"
 
 
+class Late:
+    """A router to a replica that is behind, or not there."""
+
+    def db_for_read(self, model: object, **hints: object) -> str | None:
+        return "replica" if model is ApiKey else None
+
+
+def test_no_replica_says_what_a_key_opens(issued: Issued, settings: Settings) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.Late"]
+    assert find(issued.text) == issued.key
+    assert get(issued.text).status_code == 200
+
+
 def test_no_two_are_alike(ada: User) -> None:
     made = [keys.create(ada, "same") for _ in range(20)]
     assert len({each.key.public_id for each in made}) == len({each.text for each in made}) == 20

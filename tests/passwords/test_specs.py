@@ -26,6 +26,7 @@ from credfirewall.exceptions import (
 )
 from credfirewall.passwords import Spec
 from credfirewall.passwords.generator import draw
+from credfirewall.passwords.options import BLANK
 from credfirewall.passwords.password import AMBIGUOUS
 from dev import ROOT
 
@@ -73,6 +74,7 @@ WRONG: list[tuple[dict[str, Any], str, type[SpecInvalid]]] = [
         "\ud83d", "\udc80",  # halves of a surrogate pair
         "\u0301", "\u20dd", "\u0903", "\ufe0f",  # marks
         "\u200d", "\u202e", "\u00ad", "\ufeff", "\U000e0041",  # formats
+        *sorted(BLANK),
         "\ue000", "\u0378",  # private, unassigned
         "\u212b", "\uf900", "\u2126",  # another character in NFC
     )),
@@ -89,7 +91,8 @@ WRONG: list[tuple[dict[str, Any], str, type[SpecInvalid]]] = [
     ({"exclude": "a" * 1025}, "exclude", OptionOutOfRange),
     # Separators
     *(({"kind": "passphrase", "separator": each}, "separator", CharacterUnusable)
-      for each in ("\n", "\0", "\ud800", "\u0301", "e\u0301", "\u202e", "\xa0", "\u1100\u1161")),
+      for each in ("\n", "\0", "\ud800", "\u0301", "e\u0301", "\u202e", "\xa0", "\u1100\u1161",
+                   *sorted(BLANK))),
     ({"kind": "passphrase", "separator": "-" * 9}, "separator", OptionOutOfRange),
     ({"kind": "passphrase", "separator": None}, "separator", OptionWrongType),
     # Kinds and names

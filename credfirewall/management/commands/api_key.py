@@ -8,13 +8,16 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.db import Error
 from django.views.decorators.debug import sensitive_variables
 
 from credfirewall.api import keys
 from credfirewall.api.keys import Issued
 from credfirewall.api.models import ApiKey
 from credfirewall.api.scopes import SCOPES
-from credfirewall.management.audit_command import FINDING, AuditCommand
+from credfirewall.exceptions import AuditUnavailable
+from credfirewall.management.audit_command import FAILED, FINDING, AuditCommand
+from credfirewall.management.streams import abandon
 
 LONGEST_LIFE = 3650
 """Days."""
@@ -40,7 +43,8 @@ examples:
   manage.py api_key rotate 0123456789abcdef --overlap 24
   manage.py api_key revoke 0123456789abcdef --json
 
-A key is printed once, on standard output; only a digest of it is kept.
+A key is printed once, on standard output; only a digest of it is kept. A new one that the output
+does not take is revoked.
 exit status: 0 done, 1 refused, 3 the command itself failed
 """
 
@@ -95,7 +99,14 @@ exit status: 0 done, 1 refused, 3 the command itself failed
         name = _named(options["name"])
         end = datetime.now(UTC) + timedelta(days=options["days"]) if options["days"] else None
         issued = keys.create(owner, name, options["scope"], end, using=options["database"])
-        return self._show(issued, options)
+        shown = self._show(issued, options)
+        if not shown:
+            try:
+                keys.revoke(issued.key)
+                self._say_lost(issued, "It was revoked")
+            except (AuditUnavailable, Error):
+                self._say_lost(issued, "Revoke it: that could not be done")
+        return 0 if shown else FAILED
 
     def _list(self, options: Mapping[str, Any]) -> int:
         found = ApiKey.objects.using(options["database"]).select_related("owner")
@@ -106,7 +117,11 @@ exit status: 0 done, 1 refused, 3 the command itself failed
 
     def _rotate(self, options: Mapping[str, Any]) -> int:
         overlap = timedelta(hours=options["overlap"])
-        return self._show(keys.rotate(self._key(options), overlap), options)
+        issued = keys.rotate(self._key(options), overlap)
+        shown = self._show(issued, options)
+        if not shown:
+            self._say_lost(issued, "Rotate it again: nobody has its new secret")
+        return 0 if shown else FAILED
 
     def _revoke(self, options: Mapping[str, Any]) -> int:
         key = self._key(options)
@@ -124,9 +139,20 @@ exit status: 0 done, 1 refused, 3 the command itself failed
         return key
 
     @sensitive_variables("issued")
-    def _show(self, issued: Issued, options: Mapping[str, Any]) -> int:
-        self.report(options, issued.text, key=issued.text, **_facts(issued.key))
-        return 0
+    def _show(self, issued: Issued, options: Mapping[str, Any]) -> bool:
+        """Print the key, and return whether the output took it."""
+        try:
+            self.report(options, issued.text, key=issued.text, **_facts(issued.key))
+            self.stdout.flush()
+        except (OSError, ValueError):  # full, broken or closed
+            if self._called_from_command_line:
+                abandon(self.stdout)
+            return False
+        return True
+
+    def _say_lost(self, issued: Issued, what: str) -> None:
+        text = f"The output takes no more, so the key {issued.key.public_id} is lost. {what}."
+        self.stderr.write(self.style.ERROR(text))
 
 
 def _named(name: str) -> str:
