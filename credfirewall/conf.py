@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar, overload
 
 from django.conf import settings
@@ -44,6 +45,10 @@ class Rate:
             raise ValueError(f"not a rate: {text!r}")
         limit, count, unit = match.groups()
         return cls(int(limit), int(count or 1) * UNIT_SECONDS[unit])
+
+
+_parsed = lru_cache(maxsize=64)(Rate.parse)
+"""A request reads several, and always the same."""
 
 
 def boolean(value: object) -> Problem:
@@ -279,7 +284,7 @@ class Conf:
 
     def rate(self, name: str) -> Rate:
         """Return the rate of ``name``; keys that RATES leaves out keep their default."""
-        return Rate.parse(self.RATES.get(name, DEFAULT_RATES[name]))
+        return _parsed(self.RATES.get(name, DEFAULT_RATES[name]))
 
     def usable_rate(self, name: str) -> Rate:
         """Return the rate of ``name``, or its default where RATES says something else than a rate.
