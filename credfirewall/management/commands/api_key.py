@@ -35,6 +35,7 @@ def whole(low: int, high: int, unit: str) -> Any:
 
 
 class Command(AuditCommand):
+    _called_from_command_line: bool
     help = "Makes, lists, rotates and revokes the keys with which programs use the API."
     examples = """\
 examples:
