@@ -278,6 +278,8 @@ UNMET: list[tuple[str, Changes]] = [
     ("screening-degrades-safely", ours(ON_UNKNOWN="reject ")),
     ("screening-context-words", ours(CONTEXT_WORDS="Excelsior")),
     ("screening-minimal", ours(HIBP_PADDING="yes")),
+    ("screening-egress", ours(HIBP_URL=None)),
+    ("site-tls", ours(REQUIRE_HTTPS=0)),
     ("policy-minimum", {**ours(MFA_ASSERTED="False"),
                         **listed(f"{OURS}.LengthValidator", min_length=8)}),
     ("generation-valid", ours(GENERATE_ENFORCE_POLICY=0)),
@@ -382,6 +384,7 @@ def test_a_clause_that_is_not_met(project: Make, key: str, changes: Changes) -> 
     found = wrong.finding(key)
     assert found.state is State.NOT_MET
     assert str(found.evidence) and str(found.fix)
+    assert not found.failed or "nowhere." in str(changes)
 
 
 @pytest.mark.parametrize(("key", "changes"), UNMET_BY_PCI, ids=names)
@@ -391,6 +394,7 @@ def test_a_clause_of_pci_that_is_not_met(project: Make, key: str, changes: Chang
     found = wrong.finding(key)
     assert found.state is State.NOT_MET
     assert str(found.evidence) and str(found.fix)
+    assert not found.failed or "nowhere." in str(changes)
 
 
 def test_each_row_has_such_a_test() -> None:

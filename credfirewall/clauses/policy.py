@@ -125,8 +125,10 @@ def pages() -> Finding:
 def hashers() -> Finding:
     ids = ("E015", "W013", "W014")
     found = by_checks(named("PASSWORD_HASHERS"), hasher_checks.check_hashers, only=ids)
+    if found.state is not State.MET:
+        return found
     former = [type(each).__name__ for each in get_hashers()[1:]]
-    if found.state is State.MET and (fast := [*filter(hasher_checks.FAST.match, former)]):
+    if fast := [*filter(hasher_checks.FAST.match, former)]:
         fix = _("See that no account is left whose password is stored by one of these.")
         return host(", ".join(fast), fix)
     return found

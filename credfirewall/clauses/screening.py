@@ -106,7 +106,7 @@ def degrades_safely() -> Finding:
     return outside_debug(found)
 
 
-@reads("SOURCES")
+@reads("SOURCES", "HIBP_URL")
 def egress() -> Finding:
     # The address itself may name a host that is nobody's business.
     evidence = f"SOURCES = {[*conf.SOURCES]}"
@@ -116,9 +116,7 @@ def egress() -> Finding:
         return host(", ".join(own), fix)
     if "hibp" in conf.SOURCES:
         evidence += f", HIBP_URL: {conf.HIBP_URL.partition(':')[0]}"
-    return by_checks(
-        evidence, checks.check_sources, checks.check_hibp_url, checks.check_proxy
-    )  # fmt: skip
+    return by_checks(evidence, checks.check_sources, checks.check_hibp_url, checks.check_proxy)
 
 
 @reads("SOURCES", "HIBP_PADDING")

@@ -13,7 +13,7 @@ from credfirewall import (
     limit_checks,
 )
 from credfirewall.clauses.lockout import lockout
-from credfirewall.clauses.looking import SILENCED, by_checks, is_silenced, named
+from credfirewall.clauses.looking import SILENCED, by_checks, is_silenced, named, reads
 from credfirewall.conf import SETTINGS, conf, configured
 from credfirewall.conformance import ASVS, NIST, PCI, Finding, Row, host, met, not_met
 from credfirewall.passwords import profiles
@@ -57,6 +57,7 @@ def valid() -> Finding:
     return by_checks("CREDFIREWALL", *CHECKS)
 
 
+@reads("REQUIRE_HTTPS")
 def tls() -> Finding:
     evidence = named("SECURE_SSL_REDIRECT")
     if conf.REQUIRE_HTTPS is False:
