@@ -49,6 +49,11 @@ class Spent:
     is_first: bool = False
 
 
+def end_of_window(name: str, rate: Rate, now: int) -> int:
+    """Return the second in which the window ends that ``now`` is in. Not all end together."""
+    return now + rate.seconds - (now + zlib.crc32(name.encode())) % rate.seconds
+
+
 class Leases:
     """Those of one process."""
 
@@ -64,8 +69,7 @@ class Leases:
     def spend(self, name: str, rate: Rate, cache: BaseCache) -> Spent | None:
         """Count one request under ``name``, or return None where ``cache`` does not count."""
         now = int(self._clock())
-        # Not all windows end together.
-        end = now + rate.seconds - (now + zlib.crc32(name.encode())) % rate.seconds
+        end = end_of_window(name, rate, now)
         name = f"{name}:{rate.limit}/{rate.seconds}"
         size = max(1, min(LARGEST, rate.limit // PARTS))
         while (answer := self._of_lease(name, rate, now, end)) is None:

@@ -3,27 +3,30 @@
 Rates that are high are leased from the same cache: see ``leases``.
 
 Each request counts for its address before anything else is known of it, and for its user and its
-API key once they are. Whoever guesses at credentials has a limit of their own.
+API key once they are. Whoever guesses at credentials has a limit of their own: see ``failures``.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_network
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
-from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, BaseCache, caches
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
+from rest_framework.exceptions import AuthenticationFailed
 
 from credfirewall.addresses import client_address
+from credfirewall.api import failures
 from credfirewall.api.leases import LEAST, leases
 from credfirewall.api.log import log
 from credfirewall.api.models import ApiKey
 from credfirewall.api.problems import LIMITS_UNAVAILABLE, RATE_LIMITED, Refusal
-from credfirewall.api.unfailing import unfailing
+from credfirewall.api.trials import Place, trials
 from credfirewall.conf import Rate, conf
 
 logger = logging.getLogger("credfirewall.api")
@@ -61,13 +64,15 @@ class Bucket:
 class Usage:
     """How much of a bucket is used, and the seconds after which it is empty again.
 
-    ``is_first``: this request is the first of the window that is one too many.
+    ``is_first``: this request is the first of the window that is one too many. What may be given
+    back has the ``key`` under which it is counted.
     """
 
     count: int
     limit: Rate
     wait: int
     is_first: bool
+    key: str = ""
 
 
 class Outage:
@@ -78,13 +83,13 @@ class Outage:
         self._until = 0.0
         self._failing = False
 
-    def count(self, bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | None:
-        """Return the usage of ``bucket``, or None if it cannot be known."""
+    def count(self, bucket: Bucket, request: HttpRequest) -> Usage | None:
+        """Count one, and return the usage of ``bucket``, or None if it cannot be known."""
         started = self._clock()
         if started < self._until:
             return None
         try:
-            usage = _counted(bucket, request, increment)
+            usage = _counted(bucket, request)
         except Exception as error:  # noqa: BLE001 - whatever a cache client raises
             self._failed(type(error).__name__, started)
             return None
@@ -108,16 +113,23 @@ class Outage:
 outage = Outage()
 
 
-def _counted(bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | None:
+def _cache() -> BaseCache:
+    cache: BaseCache = caches[getattr(settings, "RATELIMIT_USE_CACHE", DEFAULT_CACHE_ALIAS)]
+    return cache
+
+
+def _counted(bucket: Bucket, request: HttpRequest) -> Usage | None:
     rate = conf.usable_rate(bucket.rate)
-    if rate.limit >= LEAST * rate.seconds and bucket.rate != AUTH_FAILURE:
+    if bucket.rate == AUTH_FAILURE:
+        return _charged(bucket, rate)
+    if rate.limit >= LEAST * rate.seconds:
         return _leased(bucket, rate)
     found = get_usage(
         request,
         group=f"credfirewall:{bucket.name}",
         key=lambda *_: f":{bucket.value}:",
         rate=(rate.limit, rate.seconds),
-        increment=increment,
+        increment=True,
     )
     if found is None or not found["limit"]:  # how django-ratelimit says that the cache failed
         return None
@@ -127,12 +139,18 @@ def _counted(bucket: Bucket, request: HttpRequest, increment: bool) -> Usage | N
 
 
 def _leased(bucket: Bucket, rate: Rate) -> Usage | None:
-    cache = caches[getattr(settings, "RATELIMIT_USE_CACHE", DEFAULT_CACHE_ALIAS)]
-    spent = leases.spend(f"{bucket.name}:{bucket.value}", rate, cache)
+    spent = leases.spend(f"{bucket.name}:{bucket.value}", rate, _cache())
     if spent is None:
         return None
     count = rate.limit - spent.left if spent.passes else rate.limit + 1
     return Usage(count, rate, spent.wait, spent.is_first)
+
+
+def _charged(bucket: Bucket, rate: Rate) -> Usage | None:
+    made = failures.charge(f"{bucket.name}:{bucket.value}", rate, _cache())
+    if made is None:
+        return None
+    return Usage(made.count, rate, made.wait, made.is_first, made.key)
 
 
 class Limits:
@@ -155,25 +173,57 @@ class Limits:
             caller = key if isinstance(key, ApiKey) else user
             self._spend(Bucket(self._rate, "user", str(user.pk)), caller)
 
-    def before_credentials(self) -> None:
-        """Look at no credentials of an address that has failed too often.
+    @contextmanager
+    def trying(self, credentials: str) -> Iterator[None]:
+        """Count ``credentials`` as wrong while somebody looks at them, and if that raises
+        AuthenticationFailed.
 
-        Else what is refused and what is not would tell which of them are right.
+        An address that has failed too often has none looked at: else what is refused and what is
+        not would tell which of them are right. Raises Refusal.
         """
         rate = conf.usable_rate(AUTH_FAILURE)
-        wait = unfailing.wait(self._address, rate)
-        if wait is not None:
-            self._used[self._failures.name] = Usage(0, rate, wait, is_first=False)
-            return
-        usage = self._count(self._failures, increment=False)
-        if usage is not None and not usage.count:
-            unfailing.note(self._address, rate, usage.wait)
-        elif usage is not None and usage.count >= usage.limit.limit:
+        place = trials.place(self._address, credentials)
+        known = trials.known(place, rate)
+        if known is None:
+            with trials.in_turn(place):
+                known = trials.known(place, rate)
+                if known is None:
+                    with self._charging(place):
+                        yield
+                    return
+        self._used[self._failures.name] = Usage(known[0], rate, known[1], is_first=False)
+        try:
+            yield
+        except AuthenticationFailed:
             self.after_failure()
+            raise
+
+    @contextmanager
+    def _charging(self, place: Place) -> Iterator[None]:
+        usage = self._count(self._failures)
+        if usage is None:
+            yield
+            return
+        if usage.count > usage.limit.limit:
+            trials.forget(self._address)
+            failures.give_back(usage.key, _cache())
+            self._refuse(self._failures, usage, None)
+        try:
+            yield
+        except AuthenticationFailed:
+            trials.forget(self._address)
+            raise
+        except BaseException:  # which says nothing of the credentials
+            failures.give_back(usage.key, _cache())
+            raise
+        failures.give_back(usage.key, _cache())
+        left = replace(usage, count=usage.count - 1)
+        self._used[self._failures.name] = left
+        trials.right(place, left.limit, left.count, left.wait)
 
     def after_failure(self) -> None:
-        """Count credentials that were wrong."""
-        unfailing.forget(self._address)
+        """Count credentials that were wrong, and not counted before."""
+        trials.forget(self._address)
         self._spend(self._failures, None)
 
     def headers(self) -> Mapping[str, str]:
@@ -195,18 +245,19 @@ class Limits:
         return Bucket(AUTH_FAILURE, "address", self._address)
 
     def _spend(self, bucket: Bucket, caller: Any) -> None:
-        usage = self._count(bucket, increment=True)
-        if usage is None:
-            return
+        usage = self._count(bucket)
+        if usage is not None and usage.count > usage.limit.limit:
+            self._refuse(bucket, usage, caller)
+
+    def _refuse(self, bucket: Bucket, usage: Usage, caller: Any) -> NoReturn:
         if usage.is_first:
             log().limit_hit(bucket.rate, caller, self._request)
-        if usage.count > usage.limit.limit:
-            raise RateLimited(usage.wait)
+        raise RateLimited(usage.wait)
 
-    def _count(self, bucket: Bucket, *, increment: bool) -> Usage | None:
+    def _count(self, bucket: Bucket) -> Usage | None:
         if not getattr(settings, "RATELIMIT_ENABLE", True):
             return None
-        usage = outage.count(bucket, self._request, increment)
+        usage = outage.count(bucket, self._request)
         if usage is not None:
             self._used[bucket.name] = usage
         elif conf.closed_without_cache(bucket.rate):

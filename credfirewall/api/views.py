@@ -124,14 +124,20 @@ class ApiView(APIView):
             check_body(request)
 
     def perform_authentication(self, request: Request) -> None:
-        if "HTTP_AUTHORIZATION" in request.META:
-            self.limits.before_credentials()
+        credentials = request.META.get("HTTP_AUTHORIZATION")
+        if credentials is not None:
+            with self.limits.trying(credentials):
+                super().perform_authentication(request)
+        else:
+            self._authenticate_otherwise(request)
+        self.limits.of_caller(request.user, request.auth)
+
+    def _authenticate_otherwise(self, request: Request) -> None:
         try:
             super().perform_authentication(request)
         except AuthenticationFailed:
             self.limits.after_failure()
             raise
-        self.limits.of_caller(request.user, request.auth)
 
     def check_permissions(self, request: Request) -> None:
         # Not a permission class: a host that replaces those must not give every key every scope.

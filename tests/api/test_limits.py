@@ -415,12 +415,12 @@ def test_a_cache_that_fails_slowly_is_left_alone_for_a_while(
     monkeypatch.setattr(limits, "_counted", fail)
     outage, bucket, request = Outage(lambda: now[0]), Bucket("health", "address", "x"), rf.get("/")
     for _ in range(3):
-        assert outage.count(bucket, request, True) is None
+        assert outage.count(bucket, request) is None
     assert calls == [0.0]
     now[0] += AVOID
     monkeypatch.setattr(limits, "_counted", counted)
     caplog.set_level("INFO", "credfirewall.api")
-    usage = outage.count(bucket, request, True)
+    usage = outage.count(bucket, request)
     assert usage is not None and usage.count == 1
     assert [each.levelname for each in caplog.records] == ["ERROR", "INFO"]
 
