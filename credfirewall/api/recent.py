@@ -47,7 +47,7 @@ class Recent:
 
 def _twin(key: ApiKey) -> ApiKey:
     """Return a copy: a request may change what it gets, and an account remembers its rights."""
-    twin = _copied(key)
+    twin: ApiKey = _copied(key)
     ApiKey._meta.get_field("owner").set_cached_value(twin, _copied(key.owner))
     return twin
 

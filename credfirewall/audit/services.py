@@ -22,7 +22,7 @@ from credfirewall.audit import chain, origin, rows, seals
 from credfirewall.audit.events import NOBODY, Event, Outcome, Party
 from credfirewall.audit.grouping import together
 from credfirewall.audit.keys import ring
-from credfirewall.audit.models import SCHEMA, AuditEvent, AuditIdentity
+from credfirewall.audit.models import SCHEMA, AuditEvent, AuditIdentity, event_id
 from credfirewall.audit.origin import Origin
 from credfirewall.conf import conf
 from credfirewall.exceptions import AuditUnavailable
@@ -30,6 +30,9 @@ from credfirewall.signals import audit_recorded
 
 logger = logging.getLogger("credfirewall.audit")
 """Gets every event once, with the row as ``record.audit``: see ``handlers.JSONLinesFormatter``."""
+
+LATER = ("key", "actor", "subject", "mac")
+"""Columns that a row gets when it is complete. Named, so that no defaults are looked up."""
 
 NO_DATABASE = (
     Error,
@@ -173,6 +176,7 @@ def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | No
     now = datetime.now(UTC)
     names = {"actor": _actor(actor, where), "subject": _party(subject)}
     row = AuditEvent(
+        id=event_id(),
         schema=SCHEMA,
         at=now,
         event=event.name,
@@ -186,6 +190,7 @@ def _draft(event: Event, actor: Any, subject: Any, request: Any, using: str | No
         user_agent=where.user_agent if where else "",
         request_id=where.request_id if where else "",
         details=event.canonical_details(),
+        **dict.fromkeys(LATER, ""),
     )
     row.names = {role: party.text for role, party in names.items()}
     return Draft(row, names, using or router.db_for_write(AuditEvent), event.vital)
