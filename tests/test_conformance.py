@@ -105,7 +105,7 @@ class Plain(Reasonable):
         return password.isascii()
 
 
-class LowerCase(Reasonable):
+class Minuscule(Reasonable):
     def takes(self, password: str) -> bool:
         return any("a" <= each <= "z" for each in password)
 
@@ -134,7 +134,7 @@ class LengthAdvice(Reasonable):
         return True
 
 
-class EightOfUs(Reasonable):
+class LengthOfEleven(Reasonable):
     def takes(self, password: str) -> bool:
         return len(password) >= 11
 
@@ -299,7 +299,7 @@ UNMET: list[tuple[str, Changes]] = [
         {"NAME": here(PasswordLength)},
     ]}),
     ("policy-whole", {"PASSWORD_HASHERS": ["nowhere.Hasher"]}),
-    ("policy-no-composition", beside(here(LowerCase))),
+    ("policy-no-composition", beside(here(Minuscule))),
     ("policy-no-composition", beside(here(Capitals))),
     ("generation-valid", listed()),
     ("audit-inventory", {"MIDDLEWARE": AUDIT_FIRST}),
@@ -341,7 +341,7 @@ UNMET_BY_PCI: list[tuple[str, Changes]] = [
     ("policy-history", beside(f"{OURS}.LetterAndDigitValidator")),
     ("policy-composition", beside(here(Capitals))),
     ("policy-composition", beside(here(Digits))),
-    ("policy-composition", listed(here(EightOfUs), here(Digits), here(LowerCase))),
+    ("policy-composition", listed(here(LengthOfEleven), here(Digits), here(Minuscule))),
     ("policy-rotation", {"MIDDLEWARE": django_settings.MIDDLEWARE}),
     ("policy-rotation", {"MIDDLEWARE": django_settings.MIDDLEWARE, **ours(MFA_ASSERTED="no")}),
     ("audit-retention", ours(AUDIT_RETENTION_DAYS="30")),
@@ -483,7 +483,7 @@ def test_another_way_to_meet_it(project: Make, key: str, changes: Changes) -> No
     ("key", "changes"),
     [
         ("policy-rotation", {"MIDDLEWARE": [], **ours(MFA_ASSERTED=True)}),
-        ("policy-composition", beside(here(Digits), here(LowerCase), here(Capitals))),
+        ("policy-composition", beside(here(Digits), here(Minuscule), here(Capitals))),
         ("site-lockout-pci", {"AXES_COOLOFF_TIME": timedelta(minutes=30)}),
         ("site-lockout-pci", {"AXES_COOLOFF_TIME": None}),
         ("site-session-idle", {"SESSION_SAVE_EVERY_REQUEST": False}),
