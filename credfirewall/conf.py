@@ -97,6 +97,13 @@ def texts(value: object) -> Problem:
     return "must be a list of non-empty strings"
 
 
+def signers(value: object) -> Problem:
+    is_list = isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
+    if is_list or (isinstance(value, str) and value):
+        return None
+    return 'must be a key in PEM, or a list of {"from": position, "key": PEM}'
+
+
 def optional(check: Callable[[object], Problem]) -> Callable[[object], Problem]:
     def check_unless_none(value: object) -> Problem:
         problem = None if value is None else check(value)
@@ -275,7 +282,7 @@ class Conf:
     AUDIT_RETENTION_DAYS = Setting(365, integer(1, 36_500))
     AUDIT_ON_FAILURE = Setting("log", choice("log", "raise"))
     AUDIT_ANCHOR = Setting[str | os.PathLike[str] | None](None, optional(path))
-    AUDIT_PUBLIC_KEY = Setting[str | None](None, optional(text))
+    AUDIT_PUBLIC_KEY = Setting[str | Sequence[Mapping[str, Any]] | None](None, optional(signers))
     API_AUTHENTICATION = Setting[Sequence[str] | None](None, optional(dotted_paths))
     API_PERMISSIONS = Setting[Sequence[str] | Mapping[str, Sequence[str]] | None](
         None, optional(dotted_paths)

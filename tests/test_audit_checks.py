@@ -82,6 +82,12 @@ def test_a_public_key() -> None:
     assert ids({"AUDIT_PUBLIC_KEY": pem(Ed25519PrivateKey.generate())}) == []
 
 
+def test_several_public_keys() -> None:
+    keys = [{"from": each, "key": pem(Ed25519PrivateKey.generate())} for each in (1, 7)]
+    assert ids({"AUDIT_PUBLIC_KEY": keys}) == []
+    assert ids({"AUDIT_PUBLIC_KEY": keys[::-1]}) == ["E021"]
+
+
 @pytest.mark.parametrize(
     ("listed", "found"),
     [
