@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import router
@@ -16,6 +16,8 @@ from credfirewall.audit.models import AuditEvent, AuditSeal
 from credfirewall.metrics import Counter, Reading
 from credfirewall.signals import audit_recorded
 
+LOOKED_BACK = timedelta(hours=1)
+"""Before the newest seal: rows of long transactions wait there for ``seal_audit``."""
 MOST_WAITING = 100_000
 
 _events = Counter("audit_events", "Recorded audit events.", "event", "outcome")
@@ -68,7 +70,7 @@ def _seal_lag() -> Iterator[Reading]:
     """
     using = router.db_for_read(AuditSeal)
     last = AuditSeal.objects.using(using).order_by("-position").first()
-    waiting = sealing.unsealed(using, last.at - sealing.LATE if last else None)
+    waiting = sealing.unsealed(using, last.at - LOOKED_BACK if last else None)
     some = waiting.order_by("at")[:MOST_WAITING]
     found = some.aggregate(rows=Count("pk"), oldest=Min("at"))
     age = (datetime.now(UTC) - found["oldest"]).total_seconds() if found["oldest"] else 0.0

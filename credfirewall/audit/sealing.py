@@ -31,8 +31,9 @@ ROWS, SECONDS = 1000, 60.0
 a trace is about that, times the processes, or the interval of ``seal_audit`` on a quiet site."""
 BATCH = 10_000
 """Rows in one seal at most."""
-LATE = timedelta(hours=1)
-"""Rows that come later than this after their time are found by ``seal_audit`` only."""
+LATE = timedelta(seconds=30)
+"""A process that seals by itself looks for rows from so long before the newest seal: those whose
+transaction took longer are found by ``seal_audit`` only, which looks at all of the log."""
 
 
 def unsealed(using: str, since: datetime | None = None) -> QuerySet[AuditEvent]:
@@ -196,7 +197,7 @@ def after_commit(using: str, clock: Callable[[], float] = time.monotonic) -> Non
         return
     _state.since, _state.rows = now, 0
     try:
-        for _ in seal(using, since=datetime.now(UTC) - LATE):
+        for _ in seal(using, since=chain.last(using).at - LATE):
             continue
     except Error as error:
         logger.error("Sealing failed (%s).", type(error).__name__)  # noqa: TRY400 - values of rows would be in the traceback

@@ -23,7 +23,7 @@ from credfirewall.audit.purging import purge, purgeable
 from credfirewall.audit.services import record
 from credfirewall.audit.verifying import Fault, verify
 from credfirewall.exceptions import AuditIsAppendOnly, AuditRefused
-from tests.audit.seeding import add, ago, seal
+from tests.audit.seeding import add, ago, begin, seal
 
 HIT = LimitHit(rate=Code("check"))
 REFUSED = ScreeningRefused(source=Code("hibp"), count=3)
@@ -353,3 +353,20 @@ def test_the_manager_and_the_model_refuse_as_well() -> None:
         with pytest.raises(AuditIsAppendOnly):
             refused()
     assert AuditEvent.objects.get() == row
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_seals_looks_at_the_newest_rows_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it reads must not grow with the rows of the last hour."""
+    begin(ago(hours=2))
+    add(HIT, ago(minutes=20))
+    seal(ago(minutes=10))
+    late, new = add(HIT, ago(minutes=11)), add(HIT, ago(minutes=9))
+    monkeypatch.setattr(sealing, "ROWS", 1)
+    sealing.after_commit("default")
+    waiting = sealing.unsealed("default").values_list("pk", flat=True)
+    assert list(waiting) == [late.pk]
+    seal()
+    assert AuditMember.objects.filter(event_id__in=[late.pk, new.pk]).count() == 2
