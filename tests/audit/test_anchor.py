@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from credfirewall.audit import anchor, chain, purging
 from credfirewall.audit.events import Code, LimitHit
 from credfirewall.audit.models import AuditEvent, AuditMember, AuditSeal, AuditStub
 from credfirewall.audit.verifying import Fault, verify
+from dev import ROOT
 from tests.audit.recording import Heard
 from tests.audit.seeding import add, ago, seal
 from tests.audit.tampering import delete, found
@@ -179,3 +182,33 @@ def test_a_new_log_is_announced(heads: Path, heard: Heard, caplog: Any) -> None:
         log = chain.log_id("default")
     assert f"a new log begins: {log}" in caplog.messages
     assert [(each.log, each.position) for each in anchor.read(heads)] == [(log.hex, 0)]
+
+
+TWO_LOGS = """
+import os, pathlib, sys
+from tests import settings
+folder = pathlib.Path(sys.argv[1])
+settings.DATABASES = {
+    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / alias)}
+    for alias in ("default", "second")
+}
+settings.CREDFIREWALL = {**settings.CREDFIREWALL, "AUDIT_ANCHOR": str(folder / "heads")}
+import django
+django.setup()
+from django.core.management import call_command
+for alias in settings.DATABASES:
+    call_command("migrate", database=alias, verbosity=0, skip_checks=True)
+from credfirewall.audit import anchor, verify
+for alias in settings.DATABASES:
+    report = verify(alias, anchor=anchor.read(folder / "heads"))
+    print(alias, report.anchored, [each.fault.value for each in report.findings])
+"""
+
+
+def test_two_databases_share_a_file(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_LOGS, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["default 0 []", "second 0 []"], done.stderr
